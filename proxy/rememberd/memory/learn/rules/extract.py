@@ -67,9 +67,7 @@ class _Found(NamedTuple):
 def extract(text: str, at: Millis) -> list[Fact]:
     """The user's statements about themselves in `text`, said at `at`. Each `evidence` is a span of `text`."""
     words = segment(text)
-    found: list[_Found] = []
-    for paragraph in _paragraphs(words.masked()):
-        found += _of_paragraph(paragraph)
+    found = [each for paragraph in _paragraphs(words.masked()) for each in _of_paragraph(paragraph)]
     facts: dict[str, Fact] = {}
     for each in found:
         fact = _fact(each, at)
@@ -150,14 +148,12 @@ def _taken_back(sentence: str) -> int | None:
 
 
 def _may_state(sentence: str, least: float) -> bool:
-    """Whether the sentence, or its beginning, is a statement so surely. Asked only where that decides, as a judgement
-    costs some milliseconds."""
+    """Whether it, or its beginning, is so surely a statement. Ask only where that decides: it costs milliseconds."""
     return judge_beginning(_unlabelled(sentence), least).sure >= least
 
 
 def _is_known(found: _Found, sentence: str) -> bool:
-    """Wishes, ends and email addresses need no judgement; otherwise the sentence or the clause must be a possible
-    statement."""
+    """Wishes, ends and email addresses need no judgement; of others, the sentence or clause may be a statement."""
     if found.stated is None or found.stated.ends or found.stated.slot == "contact":
         return True
     least = _SINGLE if is_single(found.stated.slot) else _KNOWN
@@ -169,9 +165,8 @@ def _judged(sentence: str, *, surely: bool = False) -> list[_Found]:
     if sentence.endswith(ASKS):
         told = sentence[: told_end(sentence)].rstrip(" ,;:–—，،")
         return _judged(told, surely=True) if told and judge(told).sure >= _SURE_ALL_THE_SAME else []
-    if MASK in sentence or not _WORD.search(sentence) or mentions("hedge", sentence):
-        return []
-    if sentence.rstrip().endswith((":", "：")):  # it introduces something
+    introduces = sentence.rstrip().endswith((":", "："))
+    if introduces or MASK in sentence or not _WORD.search(sentence) or mentions("hedge", sentence):
         return []
     if not (surely or (judge(sentence).sure >= _SINGLE and _may_state(sentence, _TOLD)) or _is_change(sentence)):
         return []
@@ -187,9 +182,7 @@ def _is_sure(sentence: str, value: str | None) -> bool:
     if value and may_tell(value, sentence, SURELY_TELLS):
         least = _TOLD
     whole = judge(sentence).sure
-    if whole >= least:
-        return _may_state(sentence, least)
-    return whole >= _SINGLE and _may_state(sentence, _SURE_ALL_THE_SAME)
+    return whole >= _SINGLE and _may_state(sentence, least if whole >= least else _SURE_ALL_THE_SAME)
 
 
 def _is_change(sentence: str) -> bool:

@@ -28,7 +28,6 @@ from rememberd.memory.learn.rules.statement import without_denial
 from rememberd.text_classifier import TextClassifier, normalized, packaged
 
 T = TypeVar("T")
-
 WITHOUT_MEANING = Counter(
     "rememberd_judged_without_meaning", "Messages judged by words alone: the packaged model cannot be loaded."
 )
@@ -73,6 +72,7 @@ class Judgement(NamedTuple):
 # Where a file of weights is missing or damaged: the tables alone then tell statements and their values.
 _BY_TABLES = {"none": 0.85, "identity": 0.15, "play": 0.0}
 _NO_VALUES = {"none": 1.0} | dict.fromkeys(("home", "employer", "name", "relationship", *_TURNS), 0.0)
+_NOTHING = Judgement("identity", 0.0, 0.0)
 
 
 def _classifier(file: Path) -> TextClassifier:
@@ -83,10 +83,9 @@ def _classifier(file: Path) -> TextClassifier:
 _WEIGHT = 0.6
 _LEAST = np.float32(1e-30)  # has a logarithm
 _HOPELESS = 0.05  # by words alone; meaning would not make a statement of it
-# By words alone, of any value: on the four blind sets meaning made no more than .18 of less, and each look at it
-# costs 5 ms. Half of the parts of their messages are below.
+# By words alone, of any value: on four blind sets meaning made at most .18 of less. Half of their parts are below.
 _NO_VALUE = 0.02
-_HARDLY = 0.005  # the same of one value; of 102 texts of the blind sets that tell one none had less
+_HARDLY = 0.005  # the same of one value; of 102 texts of the blind sets that tell one none had less, nor any part
 _RESTS_AFTER_S = 60.0
 
 
@@ -110,16 +109,14 @@ async def judging(work: Callable[[], T]) -> T:
     after the last call, the memory for this is freed."""
     _rest_by(None)
     try:
-        if _Meaning.encode is None:
-            await asyncio.to_thread(_try_to_read_meaning)
+        await asyncio.to_thread(_try_to_read_meaning)
         return await asyncio.to_thread(work)
     finally:
         _rest_by(asyncio.get_running_loop().call_later(_RESTS_AFTER_S, _rest))
 
 
 def _rest_by(timer: asyncio.TimerHandle | None) -> None:
-    """Only the last of the calls that run side by side may leave a timer: an earlier one's would unload the model
-    while it is needed."""
+    """Only the last of several calls may leave a timer: an earlier one's would unload a model in use."""
     if _Meaning.rest is not None:
         _Meaning.rest.cancel()
     _Meaning.rest = timer
@@ -178,11 +175,9 @@ def enough() -> float:
 def makes_play(sentence: str) -> bool:
     """Whether it makes the text around it fiction, as a whole or by its last part: "…, who sang that?"."""
     whole = judge(sentence)
-    if _is_play(whole):
-        return True
     *_, last = [0, *(found.end() for found in _PART_ENDS.finditer(sentence))]
-    if len(sentence) - last < _SHORTEST_TAIL or whole.sure >= _NO_PLAY:
-        return False
+    if _is_play(whole) or len(sentence) - last < _SHORTEST_TAIL or whole.sure >= _NO_PLAY:
+        return _is_play(whole)
     return _is_play(judge(sentence[last:])) and not tells(sentence)
 
 
@@ -190,24 +185,17 @@ def _is_play(judged: Judgement) -> bool:
     return _PLAY <= judged.play > judged.sure
 
 
-def judge_beginning(sentence: str, sure: float = 1.0) -> Judgement:
+def judge_beginning(sentence: str, least: float = 1.0) -> Judgement:
     """The judgement of the sentence, or of the words before one of its commas if that is surer: "I'm vegan, what can
-    I eat". Words before the colon of a question are a topic or an order. The first that is at least so `sure` will
-    do: each costs some milliseconds."""
+    I eat"; of the first that is so sure as `least`. Words before the colon of a question are a topic or an order."""
     asks = sentence.rstrip().endswith(ASKS)
     found = (each for each in _PART_ENDS.finditer(sentence) if not (asks and each[0].strip() in (":", "：")))
     ends = [each.start() for each in found if each.start() >= _SHORTEST]
     best = _NOTHING
-    for text in [*([] if asks else [sentence]), *(sentence[:end] for end in ends[:4])]:
-        judged = judge(text)
-        if judged.sure > best.sure or best is _NOTHING:
-            best = judged
-        if best.sure >= sure:
-            break
+    for text in (*(() if asks else (sentence,)), *(sentence[:end] for end in ends[:4])):
+        if best.sure < least:
+            best = max(best, judge(text), key=lambda each: each.sure)
     return best
-
-
-_NOTHING = Judgement("identity", 0.0, 0.0)
 
 
 @lru_cache(maxsize=4096)
@@ -225,9 +213,11 @@ def tells(sentence: str) -> frozenset[str]:
 
 def may_tell(label: str, sentence: str, least: float = _MAY_TELL) -> bool:
     """Whether the sentence, or a part of it, tells this with the probability `least`: "ended", or "corrects"."""
-    if all(each.get(label, 0.0) < _HARDLY for each in _by_words(sentence)):
-        return False
-    return any(each.get(label, 0.0) >= least for each in _values(sentence))
+    parts = zip(_parts(sentence), _by_words(sentence), strict=False)
+    likely = [part for part, words in parts if words.get(label, 0.0) >= _HARDLY]
+    if label == "ended":
+        return bool(likely) and any(each[label] >= least for each in _values(sentence))
+    return any(_value_of(text).get(label, 0.0) >= least for text in likely)
 
 
 @lru_cache(maxsize=256)
@@ -249,13 +239,11 @@ def _log_odds(probability: float) -> float:
 def changes(sentence: str) -> bool:
     """Whether it probably says that something is true again, or over. The latter must be in its words as well: "the
     artichokes are finished" only has a similar meaning."""
-    by_words = list(_by_words(sentence))
-    if may_tell("again", sentence):
-        return True
-    if all(words["ended"] < _CHANGES_BY_WORDS for words in by_words):
-        return False
-    both = zip(_values(sentence), by_words, strict=False)
-    return any(each["ended"] >= _CHANGES and words["ended"] >= _CHANGES_BY_WORDS for each, words in both)
+    by_words = [*_by_words(sentence)]
+    may_end = any(each["ended"] >= _CHANGES_BY_WORDS for each in by_words)
+    both = zip(_values(sentence), by_words, strict=False) if may_end else ()
+    ended = (each["ended"] >= _CHANGES and words["ended"] >= _CHANGES_BY_WORDS for each, words in both)
+    return may_tell("again", sentence) or any(ended)
 
 
 def _by_words(sentence: str) -> Iterator[dict[str, float]]:
