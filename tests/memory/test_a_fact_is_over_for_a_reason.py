@@ -39,6 +39,7 @@ REPLACED = [
     ("I work at Acme.", "I work at Globex now."), ("I'm single.", "I'm married."), ("My partner is An.", "My partner is My."),
     ("My blood type is B+.", "My blood type is B-."), ("My favourite language is C.", "My favourite language is C#."),
     ("My brother Tom lives in Leeds.", "My brother Tom moved to York."), ("My son is 5.", "My son is 6 now."),
+    ("im at tesco on the tills", "i work for lidl now, better rota"), ("My anniversary is 6 June.", "My anniversary is 9 June."), ("My address is 18 Tanner Row, York.", "my new address: 4 Birch Court, Selby."),
     ("Ich wohne in Kiel.", "Ich bin nach Bremen gezogen."), ("J'habite à Lyon.", "J'ai déménagé à Lille."),
     ("Vivo en Lima.", "Me mudé a Quito."), ("Jeg bor i Bodø.", "Jeg flyttet til Oslo."), ("We have two kids.", "We have three kids."),
 ]  # fmt: skip
@@ -148,6 +149,36 @@ async def test_dates_decide_between_moves() -> None:
 async def test_a_return_reopens(messages: tuple[str, ...]) -> None:
     """What holds again is current, and what had closed it is not."""
     assert await current(*messages) == [messages[-1]]
+
+
+_BACK = ("Couldn't stand it, I'm back living in {}.", "Couldn't hack it there, I'm back living in {}.")
+
+
+@each_row(("one", "other"), [("Stroud", "Bath"), ("Oslo", "Ghent"), ("Boise", "Spokane")])
+async def test_a_return_to_an_earlier_value_ends_the_one_between(one: str, other: str) -> None:
+    """Though no table knows the attribute of the return itself."""
+    for back in _BACK:
+        between = f"I live in {other} now."
+        assert between not in await current(f"I live in {one}.", between, back.format(one))
+
+
+# A thing, a fact about it, and how it may happen once more.
+_ONCE_MORE = {
+    "the bassoon/the harp/the viola": ("I play {}.", "Ugh, {} again tonight", "{} again, and no strings left", "oh no, {} again"),
+    "yoga/judo/pottery": ("I do {} on Mondays.", "Ugh, {} again tonight", "{} again already", "and {} again in an hour"),
+    "Lidl/Acme/Globex": ("I work at {}.", "Off to {} again tomorrow", "{} again, eight hours"),
+}  # fmt: skip
+
+
+async def test_what_happens_once_more_has_not_returned() -> None:
+    """Nothing was over, so "again" tells nothing to remember."""
+    told = [
+        (fact.format(thing), said.format(thing))
+        for things, (fact, *more) in _ONCE_MORE.items()
+        for thing in things.split("/")
+        for said in more
+    ]
+    assert [said for fact, said in told if await current(fact, said) != [fact]] == []
 
 
 async def test_a_denial_of_what_was_never_said_is_no_fact() -> None:

@@ -23,6 +23,7 @@ CORRECTED = [
     ("Vivo en Lima.", "Perdón, quise decir Quito.", "Vivo en Quito."), ("Abito a Torino.", "Scusa, volevo dire Milano.", "Abito a Milano."),
     ("Moro no Porto.", "Desculpa, quis dizer Braga.", "Moro no Braga."), ("Ik woon in Delft.", "Ik bedoel Gent.", "Ik woon in Gent."),
     ("Jeg bor i Bodø.", "Beklager, jeg mente Oslo.", "Jeg bor i Oslo."), ("Jag bor i Lund.", "Jag menade Malmö.", "Jag bor i Malmö."),
+    ("My birthday is October 13th.", "oops typo, it's October 3rd", "My birthday is October 3rd."), ("My son is 12.", "sorry, typo: 2", "My son is 2."),
     # of attributes that may have several values, and in no table's words
     ("My tortoise is called Otto.", "Sorry, typo, I meant Olga.", "My tortoise is called Olga."), ("My nephew is 11.", "no wait, he's 12, since May", "My nephew is 12."),
     ("Mon fils s'appelle Hugo.", "Non pardon, il s'appelle Léo.", "Mon fils s'appelle Léo."),

@@ -219,7 +219,7 @@ def names_differ(one: str, other: str) -> bool:
 _NAMES = re.compile(r"(?<=[\w,;:] )[A-ZÀ-ÖØ-ÞĀ-ŽА-Я][\w'’-]{2,}")
 
 
-_NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
+_NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*(?:(?:st|nd|rd|th)\b)?")
 _CAPITALISED = r"(?!I\b)[A-ZÀ-ÖØ-ÞĀ-ŽА-ЯЁ][\w'’&-]*"
 NAME = re.compile(rf"(?:(?<=[\w,;:] )|(?<=^\*)){_CAPITALISED}(?: {_CAPITALISED})*")  # it begins no sentence
 KINDS = (_NUMBER, NAME)
@@ -231,7 +231,9 @@ def with_value_of(correction: str, stated: str, beside: frozenset[str]) -> str |
     pistachios"), or that is beside the same word ("eight years"). `beside` are words that announce a correction."""
     said = correction if " " in correction.strip() else f", {correction}"
     for kind in KINDS:
-        old, new = list(kind.finditer(stated)), [each[0] for each in kind.finditer(said) if each[0] not in stated]
+        old = list(kind.finditer(stated))
+        known = stated if kind is NAME else [each[0] for each in old]  # "3" is not in "13"
+        new = [each[0] for each in kind.finditer(said) if each[0] not in known]
         if new:
             return _put(stated, old[-1].span(), new[0]) if len(new) == 1 and _is_one(old, stated) else None
     return _with_word_of(correction, stated, beside) or _with_neighbour_of(correction, stated)

@@ -89,7 +89,8 @@ def may_replace(new: Memory, old: Memory) -> bool:
     later = statement(new.text)
     if new.slot not in TOLD or is_single(old.slot) or _is_of_another_kind(old) or old.valid_to is not None:
         return False
-    lasts = not any(mentions(name, old.text) for name in ("also", "past", "passing"))
+    # "I live on the fifth floor" is in a table, and is no other home.
+    lasts = not (statement(old.text) or any(mentions(name, old.text) for name in ("also", "past", "passing")))
     return lasts and may_tell(new.slot, old.text, LIKELY) and (later is None or _is_another_value(later))
 
 
@@ -117,6 +118,12 @@ def revives(new: Memory, old: Memory) -> bool:
     return says_so and share_of(new.text, old.text) >= _HALF
 
 
+def brings_back(new: Memory, old: Memory) -> bool:
+    """Whether `new` says that `old`, which was over, is true again. "My orchestra again tonight" tells nothing, if it
+    was not."""
+    return was_over(old, new) and revives(new, old)
+
+
 def had_ended(end: Memory, back: Memory) -> bool:
     """Whether `end` says that `back`, which is true again, was over. An event remains true: "Our dog died". A value
     of an attribute that has one at a time is not an end: who says again that they left Oslo may live in Ghent."""
@@ -124,6 +131,12 @@ def had_ended(end: Memory, back: Memory) -> bool:
     happened = end.slot in _LASTING or (stated is not None and not (stated.ends or stated.denied))
     is_value = is_single(end.slot) and not _is_an_end(end.text) and "ended" not in tells(end.text)
     return not happened and not is_value and ends(end, back)
+
+
+def gives_way(old: Memory, back: Memory) -> bool:
+    """Whether `old` is the value of an attribute that has one at a time, and `back`, which is true again, another."""
+    values = not any(ended_attributes(each) or "ended" in tells(each.text) for each in (old, back))
+    return values and is_single(back.slot) and old.slot == back.slot
 
 
 def was_over(old: Memory, new: Memory) -> bool:

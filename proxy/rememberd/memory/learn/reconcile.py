@@ -140,7 +140,7 @@ def _settled(
     if memory.evidence and memory.evidence.turn_id and over.is_empty_denial(memory):
         # Facts of another turn of the same millisecond do not count: whether they are stored depends on the order.
         before = [each for each in known if each.created_at < memory.created_at or each.id in beside]
-        by = (over.ends, over.may_end, over.revives)
+        by = (over.ends, over.may_end, over.brings_back)
         if not any(_same(each, memory, verdicts or {}) or any(so(memory, each) for so in by) for each in before):
             return None
     # A turn's own facts come in the order in which the user told them; a model's after those of later turns.
@@ -171,8 +171,8 @@ async def _related(
         dense, sparse = await embedder.dense(fact.text), embedder.query(fact.text)
         then = NEVER if returns or over.is_empty_denial(fact) else fact.created_at - 1
         near = await store.search(space, dense, sparse, now=then, limit=_NEIGHBOURS, kind="fact")
-        # An end or a return may name one word of it, in any language, which vectors do not tell.
-        ids = near.names() if ends or returns else list(near.nearest(NEAR))
+        # An end, a return or another value may share one word with it or none, in any language; vectors do not tell.
+        ids = near.names() if ends or returns or fact.slot in over.TOLD else list(near.nearest(NEAR))
         found |= {each.id: each for each in await store.get(space, ids)}
     return [*found.values(), *await store.get(space, [each for each in verdicts if each not in found])]
 
@@ -226,7 +226,8 @@ def settle_fact(known: Sequence[Memory], fact: Memory, verdicts: Verdicts) -> Se
     rivals = [
         each
         for each in others
-        if each not in ahead and (over.ends(stated, each) or any(over.had_ended(each, it) for it in back))
+        if each not in ahead
+        and (over.ends(stated, each) or any(over.had_ended(each, it) or over.gives_way(each, it) for it in back))
     ]
     for may in (over.may_end, over.may_replace):
         if not rivals and len(only := [each for each in others if each not in ahead and may(stated, each)]) == 1:

@@ -4,7 +4,7 @@
 _SINGLE_VALUED = (
     "name nickname surname pronouns age birthday birthplace blood_type height weight home address origin "
     "employer relationship partner children shoe_size dress_size ring_size star_sign zodiac_sign "
-    "t-shirt_size shirt_size time_zone timezone"
+    "t-shirt_size shirt_size time_zone timezone anniversary wedding_anniversary"
 )
 _SINGLE = frozenset(_SINGLE_VALUED.split())
 _ONE_OF_A_KIND = frozenset("wife husband partner spouse mother mom mum father dad boss landlord landlady".split())  # noqa: SIM905
