@@ -143,6 +143,18 @@ async def test_a_crowd_is_let_in_as_far_as_it_can_be_served() -> None:
     assert [(await ask(recall)).status for _ in range(3)] == ["hit"] * 3
 
 
+async def test_a_chat_that_waited_long_does_not_wait_for_a_recall() -> None:
+    """Under overload chats queue before they begin: without a bound, memory for each would make the queue longer and
+    longer. The next chat that comes in time has memory."""
+    store, before = MemoryStoreFake(), _crowded()
+    await tell(store, "I live in Oslo.")
+    recall = Recall(store, EmbedderFake())
+    late = await recall.recall(ME, "Where do I live?", now=NOW, turn_id=None, conversation=None, late=True)
+    assert late.status == "degraded"
+    assert _crowded() == before + 1
+    assert (await ask(recall)).status == "hit"
+
+
 def _crowded() -> float:
     return REGISTRY.get_sample_value("rememberd_recalls_crowded_total") or 0.0
 

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 MOST = 16  # new requests in one iteration
 LONG_S = 0.004  # the time that 20 requests without memory take, or one or two with memory
 
-ADMITTED = "rememberd.admitted"  # in an ASGI scope
+WAITED_S = "rememberd.waited_s"  # in an ASGI scope: how long the request waited until it was admitted
 
 # Every header that may identify the caller. None is verified yet. All users of a gateway may send the same key.
 _CALLER = frozenset(
@@ -42,9 +42,9 @@ class AdmissionMiddleware:
         self._lines = deque((self._posts, self._others))  # the next one first
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        if scope["type"] != "http" or scope["path"].startswith("/health/") or ADMITTED in scope:
+        if scope["type"] != "http" or scope["path"].startswith("/health/") or WAITED_S in scope:
             return self.app(scope, receive, send)
-        scope[ADMITTED] = True
+        scope[WAITED_S] = 0.0
         return (self.app if self._begins() else self._in_turn)(scope, receive, send)
 
     def _begins(self) -> bool:
@@ -60,7 +60,9 @@ class AdmissionMiddleware:
         turn: Turn = asyncio.get_running_loop().create_future()
         line = self._posts if scope["method"] == "POST" else self._others
         line.add(tuple([value for name, value in scope["headers"] if name in _CALLER]), turn)
+        arrived = time.monotonic()
         await turn
+        scope[WAITED_S] = time.monotonic() - arrived
         await self.app(scope, receive, send)
 
     def _next_round(self) -> None:

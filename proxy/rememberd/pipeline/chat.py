@@ -21,6 +21,7 @@ from rememberd.dialects import body as json_body
 from rememberd.dialects.formats.raw_json import Edit
 from rememberd.dialects.registry import CHAT_PATHS, Dialect
 from rememberd.dialects.side_tasks import DOUBTFUL, ENOUGH, Pattern, program_odds
+from rememberd.http.admission import WAITED_S
 from rememberd.http.disconnect import CancelOnDisconnect, has_left
 from rememberd.http.relay import OnEnd, OnFirst, Relay
 from rememberd.http.request import ClientGone, header_values, offset_from, read_body, request_id, with_query
@@ -57,6 +58,7 @@ STATUS = counter("rememberd_memory_status", "X-Memory-Status of the answers.", "
 _answers = lru_cache(STATUS.labels)
 _NOT_RECALLED = Recalled("miss")
 
+_PATIENCE_S = 2.0  # a chat that waited longer before it began is not recalled for, so that the queue does not grow
 _LARGE_BODY = 16 * 1024  # bytes; a larger body is parsed in a thread (a hostile one takes over 10 ms)
 _LARGE_JSON = 1024 * 1024  # bytes; the same without memory: only JSON is parsed (0.4 ms), and a thread costs as much
 
@@ -120,7 +122,7 @@ class Chat:
         recall_result = None
         if request.user_turn is not None:
             with tracing.span("recall"):
-                recall_result = await self.blocks.block(request)
+                recall_result = await self.blocks.block(request, late=scope.get(WAITED_S, 0.0) > _PATIENCE_S)
         clock.lap()  # recall
         outgoing = self.upstream_body(request, recall_result)
         clock.lap()  # inject

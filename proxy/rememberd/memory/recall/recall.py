@@ -107,6 +107,7 @@ class Recall:
         offset: Millis = 0,
         groups: Sequence[str] = (),
         room: int | None = None,
+        late: bool = False,
     ) -> Recalled:
         """The block for `question`. Never raises: a store or embedder that fails or is late gives "degraded".
 
@@ -114,11 +115,12 @@ class Recall:
         being held, come after the others. `previous` is the user's message before this one: a short follow-up ("and
         the other one?") is looked up together with it. Without `private`, what must stay with the operator is left
         out: the block is for a model elsewhere. `offset` is that of the user's time zone. Memories of `groups` are
-        looked into too. `room` is the most tokens that the block may have, if these are fewer than the budget."""
+        looked into too. `room` is the most tokens that the block may have, if these are fewer than the budget. With
+        `late`, there is no time for it: "degraded", too."""
         began = time.perf_counter()
         budget = self.budget_tokens if room is None else min(room, self.budget_tokens)
         asked = (space, standalone(question, previous), now, turn_id, conversation, private, offset, groups, budget)
-        if self.breaker.closed and self.crowd.full:  # one more would be late, and make the others late
+        if self.breaker.closed and (late or self.crowd.full):  # one more would be late, and make the others late
             CROWDED.inc()
             found = Recalled("degraded")
         elif self.breaker.closed:
