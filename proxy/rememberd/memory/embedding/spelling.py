@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable
 from functools import cache, lru_cache
 from pathlib import Path
-from weakref import WeakValueDictionary
 
 TOPICS = Path(__file__).parents[1] / "recall" / "data" / "topics.toml"
 _SHORTEST, _SHORTEST_AIM = 5, 6  # letters
@@ -24,11 +23,11 @@ _READ, _MOST = 4000, 32  # characters, and unknown words of them, that are looke
 
 Vocabulary = Callable[[str], int | None]  # the number of a word in it
 
-_vocabularies: WeakValueDictionary[str, "_Known"] = WeakValueDictionary()  # by the name of the model
+_vocabularies: dict[str, "_Known"] = {}  # by the name of the model
 
 
 def correcting(model: str, vocabulary: Vocabulary) -> Callable[[str], str]:
-    """Corrects texts for `model`. As long as this function lives, `with_meant` knows the model, too."""
+    """Corrects texts for `model`. From now on `with_meant` knows the model, too."""
     known = _vocabularies[model] = _Known(vocabulary)
 
     def correct(text: str) -> str:
