@@ -203,7 +203,7 @@ def test_a_key_for_a_scope_stays_in_it(own: Proxy) -> None:
     """The key's scope is used without being named. The key cannot name another scope, nor erase the user in all
     scopes."""
     key = made(own, name="worker", user="wendy", scopes=["work", "team"])["key"]
-    eventually(lambda: statuses(own, key) == {200})
+    eventually(lambda: everywhere(own, key))
     with own.client(key=key) as client:
         client.post("/v1/memories", json={"text": "I plan the launch."}).raise_for_status()
         assert client.get("/v1/memories", headers={"X-Memory-Scope": "default"}).status_code == 403
