@@ -8,7 +8,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ from loadtests.verdict import busy_before, sentences
 from loadtests.workers import clients, embedder, models
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m loadtests", description=__doc__)
     commands = parser.add_subparsers(required=True)
     faults.add_command(commands)
@@ -78,7 +78,7 @@ def main() -> None:
     attacking.add_argument("--users", type=int, default=200, help="all at once")
     attacking.add_argument("--workers", type=int, default=2, help="web processes of the proxy")
     attacking.add_argument("--out", type=Path, default=Path("loadtests-report"), help="directory for attack.json")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every clean-up runs
     sys.exit(arguments.do(arguments))
 

@@ -36,7 +36,7 @@ _BM25 = Bm25()
 _WORDS = [f"word{number}" for number in range(3_000)]
 
 
-async def main(memories: int) -> None:
+async def main(memories: int, rounds: int = ROUNDS) -> None:
     random.seed(1)
     points = [_point(number) for number in range(memories)]
     with tempfile.TemporaryDirectory() as name:
@@ -48,7 +48,7 @@ async def main(memories: int) -> None:
         }
         writes = {name: await _write(store, points) for name, store in stores.items()}
         print("| | write of a memory, µs | search, ms | texts of 12, ms |\n|---|---|---|---|")
-        for name, (search, fetch) in (await _recalls(stores)).items():
+        for name, (search, fetch) in (await _recalls(stores, rounds)).items():
             print(f"| {name} | {writes[name] / memories * 1e6:.0f} | {search * 1e3:.2f} | {fetch * 1e3:.2f} |")
         for store in stores.values():
             await store.close()
@@ -73,10 +73,10 @@ async def _write(store: MemoryStore, points: list[Point]) -> float:
     return seconds
 
 
-async def _recalls(stores: dict[str, MemoryStore]) -> dict[str, tuple[float, float]]:
+async def _recalls(stores: dict[str, MemoryStore], rounds: int) -> dict[str, tuple[float, float]]:
     searches: dict[str, list[float]] = {name: [] for name in stores}
     fetches: dict[str, list[float]] = {name: [] for name in stores}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         dense, words = _unit(), _BM25.embed_query(" ".join(random.choices(_WORDS, k=6)))
         for name, store in stores.items():
             found, seconds = await _timed(store.search(ADA, dense, Sparse(words.indices, words.values), now=1))

@@ -52,7 +52,7 @@ class _Clocked(EdgeStore):
         return await _counted("texts", super().get(*given, **named))
 
 
-async def main(memories: int) -> None:
+async def main(memories: int, rounds: int = ROUNDS) -> None:
     of_group = min(OF_GROUP, memories)
     embedder = FastEmbedder()
     await embedder.start()
@@ -72,16 +72,16 @@ async def main(memories: int) -> None:
         recall = Recall(store, embedder, deadline_ms=_NO_HURRY_MS, retrieving=retrieving)
         for groups in ((), _GROUPS):
             await _round(recall, questions, groups)
-        rounds = [(await _round(recall, questions), await _round(recall, questions, _GROUPS)) for _ in range(ROUNDS)]
-        whole, shared = (median(each) for each in zip(*rounds, strict=True))
+        pairs = [(await _round(recall, questions), await _round(recall, questions, _GROUPS)) for _ in range(rounds)]
+        whole, shared = (median(each) for each in zip(*pairs, strict=True))
         once = median(embedding)
         _spent.clear()
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             await _round(recall, questions)
         print(f"| a recall among {memories:,} memories | µs |\n|---|---|")
         print(f"| without the embedding, CPU | {whole * 1e6:.0f} |")
         for stage, seconds in sorted(_spent.items()):
-            print(f"| … {stage} | {seconds / ROUNDS / QUESTIONS * 1e6:.0f} |")
+            print(f"| … {stage} | {seconds / rounds / QUESTIONS * 1e6:.0f} |")
         print(f"| the embedding, CPU | {once * 1e6:.0f} |\n| recall / embedding | {whole / once:.2f} |")
         print(f"| with {len(_GROUPS)} groups of {of_group:,} memories, without the embedding | {shared * 1e6:.0f} |")
         print(f"| a question with groups / without, embedding included | {(shared + once) / (whole + once):.2f} |")
@@ -91,7 +91,7 @@ async def main(memories: int) -> None:
 
 async def _fill(store: EdgeStore, embedder: FastEmbedder, space: Space, memories: int) -> None:
     chance = random.Random(space.user)
-    vectors = np.array([await embedder.dense(memory(chance)) for _ in range(REAL_VECTORS)])
+    vectors = np.array([await embedder.dense(memory(chance)) for _ in range(min(REAL_VECTORS, memories))])
     maker = Maker(chance, embedder, vectors, time.time_ns() // 1_000_000)
     for start in range(0, memories, BATCH):
         await store.put(space, [maker.point(number) for number in range(start, min(start + BATCH, memories))])

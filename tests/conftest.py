@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +66,24 @@ gc.disable()
 for library in (httpx, httpx2):
     library._transports.default.create_ssl_context = cache(library.create_ssl_context)
 
-# A model that a test has loaded stays for the next: it takes .4 s. The product keeps it only while it is used. And no
-# text is embedded twice in a process: it takes 5 ms.
-embedder._loaded = dict[Path, embedder.Encode]()  # type: ignore[assignment]
+
+class Remembering(embedder.LocalModel):
+    """Embeds no text twice: it takes 5 ms."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.known: dict[str, embedder.Vector] = {}
+
+    def __call__(self, text: str) -> embedder.Vector:
+        if text not in self.known:
+            self.known[text] = super().__call__(text)
+        return self.known[text]
+
+
+# A model that a test has loaded stays for the next: it takes .4 s. The product keeps it only while it is used.
+embedder._loaded = dict[Path, embedder.LocalModel]()  # type: ignore[assignment]
+embedder.LocalModel = Remembering  # type: ignore[misc]
 judge._RESTS_AFTER_S = 86_400.0  # else a proxy in this process takes the model from other tests in the middle of one
-_onnx = embedder._onnx
-embedder._onnx = lambda directory: lru_cache(10_000)(_onnx(directory))
 
 # A shell that runs the tests in the background has them, and what they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)

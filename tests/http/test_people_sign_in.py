@@ -15,8 +15,9 @@ import pytest
 from mcp.client.client import Client as McpClient
 from mcp.client.streamable_http import streamable_http_client
 
+from loadtests.servers import free_port
 from tests.support.fake_model import FakeModel
-from tests.support.openid_provider import Browser, Provider, free_port, provider_running
+from tests.support.openid_provider import Browser, Provider, provider_running
 from tests.support.proxy_in_process import running_here
 from tests.support.proxy_server import PATIENCE, Proxy, ask, eventually, remembered
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator
 
 import pytest
 
+from loadtests.servers import free_port
 from rememberd.errors import UpstreamUnavailable
 from rememberd.upstream.byte_lane import ByteLane
 from tests.support.fake_model import Behaviour, FakeModel
@@ -21,12 +21,6 @@ async def lane() -> AsyncIterator[ByteLane]:
     lane = ByteLane()
     yield lane
     await lane.close()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
 
 
 async def test_a_refused_connection_is_a_502(lane: ByteLane) -> None:

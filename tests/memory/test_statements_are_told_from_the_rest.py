@@ -215,7 +215,7 @@ async def test_calls_side_by_side_load_the_model_once_and_none_unloads_it_for_an
         timers.extend([timer] if call is judge._rest else [])
         return timer
 
-    monkeypatch.setattr(embedder, "_onnx", counted)
+    monkeypatch.setattr(embedder, "LocalModel", counted)
     monkeypatch.setattr(embedder, "_loaded", weakref.WeakValueDictionary())
     monkeypatch.setattr(loop, "call_later", kept)
     monkeypatch.setattr(judge._Meaning, "encode", None)

@@ -13,17 +13,13 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from loadtests.servers import free_port
 from rememberd.access.auth import Auth
 from rememberd.api.health import Health
 from rememberd.ports.queues import Claim
 from rememberd.wiring.routes import health_routes
 from tests.support.proxy_server import PATIENCE, eventually
 from tests.support.writer_rig import Rig
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def test_it_answers_for_itself_and_stops_when_told(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ DOCUMENTS = (
     ROOT / "loadtests" / "FIGURES.md",
     ROOT / "tests" / "README.md",
 )
+CHANGELOG = ROOT / "CHANGELOG.md"
 
 
 def test_the_file_holds_every_default() -> None:
@@ -129,6 +131,35 @@ def test_every_link_leads_somewhere(document: Path) -> None:
         if not link.startswith("http"):
             assert (document.parent / file).exists(), link
             assert file or heading in headings, link
+
+
+@cache
+def source(*folders: str) -> str:
+    """The code in these folders."""
+    files = (path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".js"))
+    return "\n".join(path.read_text() for path in files)
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, CHANGELOG], ids=lambda path: f"{path.parent.name}-{path.name}")
+def test_every_name_shown_exists(document: Path) -> None:
+    """Metrics, headers, tests, and modules of `python -m`."""
+    text, package, tests = document.read_text(), source("proxy"), source("tests")
+    metrics = {re.sub("_(total|count|sum|bucket)$", "", name) for name in re.findall(r"\brememberd_[a-z_]+", text)}
+    headers = {name.lower() for name in re.findall(r"`(X-[A-Z][A-Za-z-]+)", text)}
+    modules = {name.replace(".", "/") for name in re.findall(r"python -m ((?:loadtests|tests)[\w.]*)", text)}
+    assert [name for name in metrics if f'"{name}' not in package] == []
+    assert [name for name in headers if name not in package.lower()] == []
+    assert [name for name in re.findall(r"::(test_\w+)", text) if f"def {name}(" not in tests] == []
+    assert [name for name in modules if not {*ROOT.glob(f"{name}.py"), *ROOT.glob(f"{name}/__main__.py")}] == []
+
+
+def test_every_path_is_described() -> None:
+    """Each route stands in HTTP.md, whatever the part in braces is called there."""
+    routes = (ROOT / "proxy" / "rememberd" / "wiring" / "routes.py").read_text()
+    described = re.sub(r"\{[^}]*\}|NAME", "{}", (ROOT / "proxy" / "HTTP.md").read_text())
+    paths = {re.sub(r"\{[^}]*\}", "{}", path) for path in re.findall(r'Route\("(/[^"]*)"', routes)}
+    internal = {"/", "/page/{}", "/api/{}", "/v1/{}"}
+    assert [path for path in sorted(paths - internal) if path not in described] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: f"{path.parent.name}-{path.name}")

@@ -137,38 +137,30 @@ def test_a_question_to_a_server_costs_little_more_than_to_an_embedded_store(tmp_
 
 
 @pytest.mark.slow
-async def test_what_sealing_costs_is_shown_side_by_side(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_sealing_costs_is_shown_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
     """The same memories in clear, sealed, and with turned vectors; a row and three figures each."""
-    monkeypatch.setattr(encryption, "ROUNDS", 10)
-    await encryption.main(60)
+    await encryption.main(60, rounds=10)
     rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
     assert [name for name, *_ in rows] == ["clear", "sealed", "sealed, vectors turned"]
     assert all(float(figure) > 0 for _, *figures in rows for figure in figures)
 
 
 @pytest.mark.slow
-async def test_what_a_recall_costs_is_shown_beside_its_embedding(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_a_recall_costs_is_shown_beside_its_embedding(capsys: pytest.CaptureFixture[str]) -> None:
     """The parts of a recall are no more than the whole, and the ratio is that of the two figures."""
-    monkeypatch.setattr(recall_cost, "REAL_VECTORS", 10)
-    monkeypatch.setattr(recall_cost, "ROUNDS", 3)
-    await recall_cost.main(60)
+    await recall_cost.main(60, rounds=3)
     rows = dict(line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[2:])
     whole, embedding = float(rows["without the embedding, CPU"]), float(rows["the embedding, CPU"])
     assert len([name for name in rows if name.startswith("…")]) == 4
     assert abs(float(rows["recall / embedding"]) - whole / embedding) < 0.02
 
 
-def test_each_command_says_what_it_takes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_command_says_what_it_takes(capsys: pytest.CaptureFixture[str]) -> None:
     done = subprocess.run([sys.executable, "-m", "loadtests", "--help"], capture_output=True, text=True)
     assert (done.returncode, done.stdout[:6]) == (0, "usage:"), done.stderr
     for command in ("run", "attack", "faults", "overload"):
-        monkeypatch.setattr(sys, "argv", ["loadtests", command, "--help"])
         with pytest.raises(SystemExit, match="0"):
-            main()
+            main([command, "--help"])
         assert capsys.readouterr().out.startswith(f"usage: python -m loadtests {command}")
 
 

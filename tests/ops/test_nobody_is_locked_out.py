@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from loadtests.servers import free_port
 from rememberd.cli.main import main
 from tests.support.fake_model import FakeModel
 from tests.support.proxy_in_process import running_here
@@ -120,12 +120,6 @@ def test_the_list_says_what_each_key_may_do(
     wanted = {"name": "ada", "user": "ada", "scopes": ["work"], "models": ["gpt-*"], "last_used_at": None}
     for each in listed:
         assert each.items() >= (wanted | {"state": "in force"}).items()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    return port
 
 
 def texts(listed: list[dict[str, object]]) -> set[tuple[object, ...]]:

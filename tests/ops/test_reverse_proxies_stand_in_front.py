@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -13,17 +12,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from loadtests.servers import free_port
 from tests.support.fake_model import Behaviour, FakeModel
 from tests.support.proxy_server import PATIENCE, Proxy, eventually
 
 INTERNET = Path(__file__).parents[2] / "deploy" / "internet"
 pytestmark = pytest.mark.slow
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    return port
 
 
 def tool(name: str) -> str:

@@ -149,7 +149,7 @@ from rememberd.wiring import queue
 inside = threading.Event()
 
 def busy(directory):
-    encode = embedder._onnx(directory)
+    encode = embedder.LocalModel(directory)
     inside.set()
     while True:
         encode("word " * 400)

@@ -13,14 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from loadtests.servers import free_port
 from tests.support.fake_model import FakeModel
 from tests.support.proxy_server import PATIENCE, ask, entry
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    return port
 
 
 @pytest.mark.slow

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
+from loadtests.servers import free_port
 from tests.support.browser import PHONE, findings, in_each_look, shot, small_targets
 from tests.support.fake_model import FakeModel
-from tests.support.openid_provider import free_port, provider_running
+from tests.support.openid_provider import provider_running
 from tests.support.proxy_in_process import running_here
 from tests.support.proxy_server import PATIENCE, Proxy, ask, eventually
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -19,13 +18,6 @@ from rememberd.storage.payload import point_id
 from rememberd.storage.row_cache import RowCache, RowRefs
 from rememberd.types import Space
 from tests.support.store_contract import ANN, DIM, EAST, NOW, StoreContract, erase_everybody, point, words
-
-
-@pytest.fixture(scope="module")
-def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeStore]:
-    store = EdgeStore.open(tmp_path_factory.mktemp("store"), dim=DIM, embedder="test")
-    yield store
-    asyncio.run(store.close())
 
 
 class Counted(EdgeStore):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from tests.support.fakes import MemoryStoreFake
 from tests.support.sealing import opened
 from tests.support.store_contract import (
     ANN,
-    DIM,
     EAST,
     NORTH,
     NOW,
@@ -33,13 +31,6 @@ from tests.support.store_contract import (
 )
 
 TURN = "0123456789abcdef0123456789abcdef"
-
-
-@pytest.fixture(scope="module")
-def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeStore]:
-    store = EdgeStore.open(tmp_path_factory.mktemp("store"), dim=DIM, embedder="test")
-    yield store
-    asyncio.run(store.close())
 
 
 @pytest.fixture

@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import UUID
 
@@ -24,17 +23,10 @@ from rememberd.types import Space
 from tests.storage.test_migrate_moves_everything import DIM as PACKAGED_DIM
 from tests.storage.test_migrate_moves_everything import Packaged
 from tests.support.qdrant_double import QdrantDouble, server_store
-from tests.support.store_contract import ANN, DIM, EAST, NOW, erase_everybody, listed, point, recallable, words
+from tests.support.store_contract import ANN, EAST, NOW, erase_everybody, listed, point, recallable, words
 
 BOB = Space("bob")
 ANNS, BOBS = "7aed6a99-0000-4000-8000-ff264a870000", "d050a939-0000-4000-8000-2aa049560000"
-
-
-@pytest.fixture(scope="module")
-def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeStore]:
-    store = EdgeStore.open(tmp_path_factory.mktemp("store"), dim=DIM, embedder="test")
-    yield store
-    asyncio.run(store.close())
 
 
 @pytest.fixture(params=["in process", "socket"])

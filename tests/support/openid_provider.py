@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -20,6 +19,7 @@ from urllib.parse import urljoin
 
 import httpx
 
+from loadtests.servers import free_port
 from tests.support.proxy_server import PATIENCE, eventually
 
 GROUPS = {"kitchen": ("ada", "bob"), "admins": ("ada",)}
@@ -122,12 +122,6 @@ def provider_running() -> Iterator[Provider]:
         finally:
             process.kill()
             process.wait()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    return port
 
 
 def _answers(process: subprocess.Popen[bytes], issuer: str, log: IO[str]) -> bool:

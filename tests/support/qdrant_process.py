@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from loadtests.servers import free_port
+
 _ROOT = Path(__file__).parents[2]
 _START_SECONDS = 60
 
@@ -21,12 +22,12 @@ _START_SECONDS = 60
 @contextmanager
 def qdrant_running() -> Iterator[str]:
     """The URL of an empty server on a free port."""
-    port, binary = _free_port(), shutil.which("qdrant")
+    port, binary = free_port(), shutil.which("qdrant")
     command = [binary] if binary else [sys.executable, "-m", "tests.support.qdrant_double", "--port", str(port)]
     own = {
         "QDRANT__SERVICE__HOST": "127.0.0.1",
         "QDRANT__SERVICE__HTTP_PORT": str(port),
-        "QDRANT__SERVICE__GRPC_PORT": str(_free_port()),
+        "QDRANT__SERVICE__GRPC_PORT": str(free_port()),
         "QDRANT__TELEMETRY_DISABLED": "true",
         "PYTHONPATH": os.pathsep.join([str(_ROOT), os.environ.get("PYTHONPATH", "")]),
     }
@@ -43,12 +44,6 @@ def qdrant_running() -> Iterator[str]:
         finally:
             process.kill()
             process.wait()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    return port
 
 
 def _is_ready(url: str) -> bool:

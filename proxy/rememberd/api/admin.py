@@ -11,6 +11,7 @@ from starlette.responses import Response
 from rememberd.access.api_keys import ApiKey, ApiKeyStore, KeyWatcher
 from rememberd.access.auth import Auth
 from rememberd.access.principals import principal_from
+from rememberd.api.dependencies import require_admin
 from rememberd.api.serializers import rfc3339
 from rememberd.dialects import body as json_body
 from rememberd.errors import RequestError
@@ -56,18 +57,15 @@ class Admin:
         self.auth, self.keys, self.watch, self.store = auth, keys, watch, store
         self.erase, self.texts_of, self.prove = erase, texts_of, prove
 
-    def _enter(self, request: Request) -> None:
-        note(request.scope, who=self.auth.admin(request.headers, request.scope))
-
     async def list_keys(self, request: Request) -> Response:
         """The keys of the settings first. The keys themselves are never shown."""
-        self._enter(request)
+        require_admin(self.auth, request)
         configured = [_shown(principal) | {"id": None, "configured": True} for principal in self.auth.configured]
         made = [key_json(key) for key in await self.keys.all()]
         return json_response({"object": "list", "data": configured + made})
 
     async def create_key(self, request: Request) -> Response:
-        self._enter(request)
+        require_admin(self.auth, request)
         principal = asked_key(
             json_body.parse(await read_body(request.receive, request.headers, _LARGEST_BODY)), self.auth.configured
         )
@@ -77,14 +75,14 @@ class Admin:
         return json_response(key_json(made) | {"key": key}, 201)
 
     async def revoke_key(self, request: Request) -> Response:
-        self._enter(request)
+        require_admin(self.auth, request)
         revoked = await self.keys.revoke(request.path_params["id"], wall_clock())
         note(request.scope, key=revoked.principal.name, whose=revoked.principal.user)
         await self.watch.refresh()
         return json_response({"object": "key.revoked", "id": revoked.id, "name": revoked.principal.name})
 
     async def rotate_key(self, request: Request) -> Response:
-        self._enter(request)
+        require_admin(self.auth, request)
         raw = await read_body(request.receive, request.headers, _LARGEST_BODY)
         overlap = (json_body.parse(raw) if raw else {}).get("overlap_seconds", 0)
         if type(overlap) is not int or overlap < 0:
@@ -98,7 +96,7 @@ class Admin:
 
     async def list_users(self, request: Request) -> Response:
         """A page of users after `after`, in the store's own order."""
-        self._enter(request)
+        require_admin(self.auth, request)
         spaces = await self.store.users(request.query_params.get("after", ""), _USERS + 1)
         by_user = [(user, list(each)) for user, each in groupby(spaces, key=lambda space: space.user)]
         shown = [await self._user(user, each) for user, each in by_user[:_USERS] if each[0].group is None]
@@ -122,7 +120,7 @@ class Admin:
 
     async def erase_user(self, request: Request) -> Response:
         """With `verify=true`, every file of this host's data directory is searched afterwards."""
-        self._enter(request)
+        require_admin(self.auth, request)
         user, verify = request.path_params["user"], request.query_params.get("verify") == "true"
         note(request.scope, whose=user)
         texts = await self.texts_of(user) if verify else {}

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from rememberd.access.apps import App, AppRights, AppStore
 from rememberd.access.auth import Auth
-from rememberd.api.dependencies import CallerResolver
+from rememberd.api.dependencies import CallerResolver, require_admin
 from rememberd.api.serializers import flag_from, rfc3339
 from rememberd.dialects import body as json_body
 from rememberd.errors import RequestError
@@ -35,16 +35,13 @@ class AppsApi:
         return await self._change(user, await _fields(request))
 
     async def admin_page(self, request: Request) -> Response:
-        self._enter(request)
+        require_admin(self.auth, request)
         return await self._page(_user(request, request.query_params.get("user")))
 
     async def admin_change(self, request: Request) -> Response:
-        self._enter(request)
+        require_admin(self.auth, request)
         fields = await _fields(request)
         return await self._change(_user(request, fields.pop("user", None)), fields)
-
-    def _enter(self, request: Request) -> None:
-        note(request.scope, who=self.auth.admin(request.headers, request.scope))
 
     async def _page(self, user: str) -> Response:
         return json_response({"object": "list", "data": [_app_json(each) for each in await self.apps.all(user)]})

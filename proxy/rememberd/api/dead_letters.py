@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rememberd.access.auth import Auth
+from rememberd.api.dependencies import require_admin
 from rememberd.api.serializers import rfc3339
-from rememberd.http.request import note
 from rememberd.http.responses import json_response
 from rememberd.ports import ExtractionQueue, Spool, TurnQueue
 from rememberd.ports.queues import DeadLetter
@@ -58,12 +58,12 @@ class DeadLetterApi:
         self.auth, self.letters = auth, letters
 
     async def list(self, request: Request) -> Response:
-        note(request.scope, who=self.auth.admin(request.headers, request.scope))
+        require_admin(self.auth, request)
         count, letters = await self.letters.list()
         return json_response({"object": "list", "total": count, "data": [_shown(each) for each in letters]})
 
     async def replay(self, request: Request) -> Response:
-        note(request.scope, who=self.auth.admin(request.headers, request.scope))
+        require_admin(self.auth, request)
         return json_response({"object": "dead_letters.replayed", "count": await self.letters.replay()})
 
 

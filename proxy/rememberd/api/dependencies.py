@@ -118,6 +118,11 @@ class CallerResolver:
 _OF_ANY_MEMORY = ("id", "object", "asked")
 
 
+def require_admin(auth: Auth, request: Request) -> None:
+    """Raises the errors of `Auth.admin`."""
+    note(request.scope, who=auth.admin(request.headers, request.scope))
+
+
 def contributed(identity: Identity, memory: Memory) -> Memory:
     """The memory as it is stored for this caller. In a group only owners may pin, because a pinned memory is in the
     blocks of all members, before their own memories."""

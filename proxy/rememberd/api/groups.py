@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from rememberd.access.auth import Auth
 from rememberd.access.groups import Group, Groups, group_from
+from rememberd.api.dependencies import require_admin
 from rememberd.dialects import body as json_body
 from rememberd.errors import RequestError
 from rememberd.http.request import note, read_body
@@ -60,7 +61,7 @@ class GroupsAdmin:
         return json_response({"object": "group.removed", "name": name, "deleted": erased})
 
     async def _enter(self, request: Request) -> None:
-        note(request.scope, who=self.auth.admin(request.headers, request.scope))
+        require_admin(self.auth, request)
         await self.groups.look()
 
     async def _fields(self, request: Request) -> dict[str, Any]:

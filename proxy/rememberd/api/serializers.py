@@ -12,16 +12,16 @@ from rememberd.memory.learn.reconcile import MOST_TIMES
 from rememberd.memory.learn.rules.extract import extract
 from rememberd.memory.safety.quarantine import quarantine_if_suspicious
 from rememberd.memory.safety.redact import redact
+from rememberd.ports import LARGEST_PAGE
 from rememberd.types import NEVER, Evidence, Kind, Memory, Millis, Source, Space, Turn
 
 LONGEST_TEXT = 20_000
 LONGEST_NAME = 256
-LARGEST_PAGE = 500
 _KINDS: tuple[Kind, ...] = ("fact", "episode")
 
 
 def memory_json(memory: Memory, score: float | None = None) -> dict[str, Any]:
-    """The memory object of DESIGN section 5; a group's has `group` and `contributor` (null: taken off),
+    """The memory object of proxy/HTTP.md; a group's has `group` and `contributor` (null: taken off),
     what was said under a name its `speaker`, and what was said again all its times (`told_at`)."""
     evidence = memory.evidence
     shown: dict[str, Any] = {

@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rememberd.access.auth import Auth
+from rememberd.api.dependencies import require_admin
 from rememberd.errors import RequestError
-from rememberd.http.request import note
 from rememberd.http.responses import json_response
 from rememberd.telemetry.usage.counts import UsageStore, days_before, today
 from rememberd.telemetry.usage.prices import look_up
@@ -22,7 +22,7 @@ class UsageApi:
     async def read(self, request: Request) -> Response:
         """The usage from the day `since` to `until`, both included. `by` lists the columns to group by; "" gives one
         sum."""
-        note(request.scope, who=self.auth.admin(request.headers, request.scope))
+        require_admin(self.auth, request)
         since = _day(request, "since") or days_before(today(), DAYS - 1)
         until = _day(request, "until") or today()
         by = [name for name in request.query_params.get("by", "day,key,model").split(",") if name]

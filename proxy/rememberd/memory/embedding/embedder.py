@@ -25,7 +25,7 @@ from qdrant_edge import Bm25
 
 from rememberd.errors import ConfigError, EmbedderUnavailable
 from rememberd.memory.embedding.mapped_weights import byte_tables
-from rememberd.memory.embedding.spelling import correcting, with_meant
+from rememberd.memory.embedding.spelling import Spelling
 from rememberd.types import Sparse
 
 _MODELS = Path(__file__).parent / "models"
@@ -121,6 +121,7 @@ class FastEmbedder:
         self.dim = 0
         self._nice = nice
         self._encode: Encode | None = None
+        self._spelling = Spelling(lambda word: True)  # corrects nothing
         # One thread, one text at a time: vectors of an int8 model depend on the batch they were made in.
         self._thread: _Thread | None = None
         self._loading: asyncio.Future[tuple[Encode, int]] | None = None
@@ -166,10 +167,10 @@ class FastEmbedder:
         return floats
 
     def document(self, text: str) -> Sparse:
-        return _sparse(_BM25.embed_document(with_meant(text, self.name)))
+        return _sparse(_BM25.embed_document(self._spelling.with_meant(text)))
 
     def query(self, text: str) -> Sparse:
-        return _sparse(_BM25.embed_query(with_meant(text[:MAX_CHARS], self.name)))
+        return _sparse(_BM25.embed_query(self._spelling.with_meant(text[:MAX_CHARS])))
 
     async def _computed(self, text: str) -> Vector:
         """One computation for all callers with the same text. When the last of them has given up, it leaves the
@@ -193,7 +194,7 @@ class FastEmbedder:
     def _timed(self, text: str) -> Vector:
         assert self._encode is not None
         began = time.perf_counter()
-        vector = self._encode(text)
+        vector = self._encode(self._spelling.corrected(text))
         self._ms += 0.1 * ((time.perf_counter() - began) * 1000 - self._ms)
         return vector
 
@@ -204,6 +205,8 @@ class FastEmbedder:
 
     def _load(self) -> tuple[Encode, int]:
         encode = _downloaded(self._model) if self._model else local_model(self._directory)
+        if isinstance(encode, LocalModel) and self._directory == PACKAGED:
+            self._spelling = Spelling(encode.knows)
         dim = len(encode("warm up"))
         release_free_memory()
         log.info("embedding model %s loaded, %d dimensions", self.name, dim)
@@ -217,56 +220,57 @@ def _sparse(vector: Any) -> Sparse:
     return Sparse(vector.indices, vector.values)
 
 
-_loaded: WeakValueDictionary[Path, Encode] = WeakValueDictionary()
+class LocalModel:
+    """A model on disk, without fastembed (0.9.1): 24 MB and .4 s less. Several threads may use it at once."""
+
+    def __init__(self, directory: Path) -> None:
+        from onnxruntime import InferenceSession, OrtValue, SessionOptions
+        from tokenizers import Tokenizer
+
+        self._tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
+        limits = json.loads((directory / "tokenizer_config.json").read_text())
+        longest = min(limits[key] for key in ("model_max_length", "max_length") if key in limits)
+        self._tokenizer.enable_truncation(longest)
+        self._tokenizer.no_padding()
+
+        options = SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.enable_cpu_mem_arena = False  # the arena keeps the largest text's memory for good
+        # A fused operator that is slower than its parts: without it a question takes 8 % less (measured, 1.32).
+        options.add_session_config_entry("optimization.disable_specified_optimizers", "SkipLayerNormFusion")
+        file = directory / "model.onnx"
+        self._shared = {name: OrtValue.ortvalue_from_numpy(table) for name, table in byte_tables(file).items()}
+        for name, table in self._shared.items():  # the engine reads them as long as the session lives
+            options.add_initializer(name, table)
+        self._session = InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        self._inputs = {node.name for node in self._session.get_inputs()}
+
+    def __call__(self, text: str) -> Vector:
+        ids = np.array([self._tokenizer.encode(text).ids], dtype=np.int64)
+        given = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+        tokens = self._session.run(None, {name: given[name] for name in self._inputs})[0][0]
+        pooled: Vector = np.add.reduce(tokens)  # the mean, but for its length
+        return pooled / np.float32(math.sqrt(pooled @ pooled))
+
+    def knows(self, word: str) -> bool:
+        return self._tokenizer.token_to_id(word) is not None
+
+
+_loaded: WeakValueDictionary[Path, LocalModel] = WeakValueDictionary()
 _loading = Lock()  # without it, each thread that needs the same model would load it
 
 
-def local_model(directory: Path) -> Encode:
-    """A model on disk, without fastembed: 24 MB and 0.4 s less (measured, fastembed 0.9.1). Several threads may use
-    it at the same time; its memory is freed with the last reference. Raises `ConfigError` for a missing or broken
-    one."""
+def local_model(directory: Path) -> LocalModel:
+    """The model in `directory`; its memory is freed with the last reference. Raises `ConfigError` for a missing or
+    broken one."""
     with _loading:
         if (known := _loaded.get(directory)) is not None:
             return known
         try:
-            encode = _loaded[directory] = _onnx(directory)
-            return encode
+            return _loaded.setdefault(directory, LocalModel(directory))
         except Exception as error:  # tokenizers and onnxruntime raise bare exceptions for a bad file
             hint = "reinstall rememberd" if directory in (PACKAGED, MULTILINGUAL) else "see memory.embedding.path"
             raise ConfigError(f"cannot load the model in {directory}, {hint}: {error}") from error
-
-
-def _onnx(directory: Path) -> Encode:
-    import onnxruntime
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
-    limits = json.loads((directory / "tokenizer_config.json").read_text())
-    tokenizer.enable_truncation(min(limits[key] for key in ("model_max_length", "max_length") if key in limits))
-    tokenizer.no_padding()
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False  # the arena keeps the largest text's memory for good
-    # A fused operator that is slower than its parts: without it a question takes 8 % less (measured, 1.32).
-    options.add_session_config_entry("optimization.disable_specified_optimizers", "SkipLayerNormFusion")
-    file = directory / "model.onnx"
-    shared = {name: onnxruntime.OrtValue.ortvalue_from_numpy(table) for name, table in byte_tables(file).items()}
-    for name, table in shared.items():
-        options.add_initializer(name, table)
-    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    session.shared = shared  # the engine reads them as long as the session lives
-    inputs = {node.name for node in session.get_inputs()}
-    correct = correcting(directory.name, tokenizer.token_to_id) if directory == PACKAGED else str
-
-    def encode(text: str) -> Vector:
-        ids = np.array([tokenizer.encode(correct(text)).ids], dtype=np.int64)
-        given = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
-        tokens = session.run(None, {name: given[name] for name in inputs})[0][0]
-        pooled: Vector = np.add.reduce(tokens)  # the mean, but for its length
-        return pooled / np.float32(math.sqrt(pooled @ pooled))
-
-    return encode
 
 
 def _downloaded(model: str) -> Encode:
@@ -283,8 +287,7 @@ def _downloaded(model: str) -> Encode:
 
     def encode(text: str) -> Vector:
         vector = np.asarray(next(iter(embedding.embed([text]))), dtype=np.float32)
-        norm: np.float32 = np.linalg.norm(vector).astype(np.float32)
-        return vector / norm
+        return vector / np.float32(np.linalg.norm(vector))
 
     return encode
 

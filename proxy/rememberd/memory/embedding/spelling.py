@@ -10,7 +10,7 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 
 TOPICS = Path(__file__).parents[1] / "recall" / "data" / "topics.toml"
@@ -21,62 +21,45 @@ _ENDINGS = ("s", "es", "d", "ed", "ing", "er", "ers", "ly", "y", "ish", "less", 
 _READ, _MOST = 4000, 32  # characters, and unknown words of them, that are looked at: the model reads little more
 
 
-Vocabulary = Callable[[str], int | None]  # the number of a word in it
+class Spelling:
+    """Corrects texts for a model that `knows` the words of its vocabulary."""
 
-_vocabularies: dict[str, "_Known"] = {}  # by the name of the model
+    def __init__(self, knows: Callable[[str], bool]) -> None:
+        self._knows = knows
+        self._latest: tuple[str, dict[str, str]] = "", {}  # a text is read for its vector and for its words
 
-
-def correcting(model: str, vocabulary: Vocabulary) -> Callable[[str], str]:
-    """Corrects texts for `model`. From now on `with_meant` knows the model, too."""
-    known = _vocabularies[model] = _Known(vocabulary)
-
-    def correct(text: str) -> str:
-        meant = _corrections(text, known)
+    def corrected(self, text: str) -> str:
+        meant = self._corrections(text)
         return _WORD.sub(lambda word: meant.get(word[0], word[0]), text) if meant else text
 
-    return correct
+    def with_meant(self, text: str) -> str:
+        """The text, followed by what its misspelt words mean: then both are found."""
+        return " ".join([text, *self._corrections(text).values()])
 
+    def _corrections(self, text: str) -> dict[str, str]:
+        """The misspelt words of a text, and what is meant."""
+        text = text[:_READ]
+        known, meant = self._latest
+        if known != text:
+            unknown = [word for word in dict.fromkeys(_WORD.findall(text)) if not self._knows(word)][:_MOST]
+            meant = {word: found for word in unknown if (found := self._meant(word))}
+            self._latest = text, meant
+        return meant
 
-def with_meant(text: str, model: str) -> str:
-    """A misspelt word is found as it was typed, and as it was meant."""
-    known = _vocabularies.get(model)
-    return text if known is None else " ".join([text, *_corrections(text, known).values()])
+    def _meant(self, word: str) -> str | None:
+        aims = [aim for more in (-1, 0, 1) for aim in _aims().get((word[0], len(word) + more), ())]
+        if word in aims or self._inflected(word) or self._compound(word):
+            return None
+        return next((aim for aim in aims if _one_error(word, aim)), None)
 
+    def _inflected(self, word: str) -> bool:
+        stems = [word[: -len(ending)] for ending in _ENDINGS if word.endswith(ending)]
+        if word.endswith("ies"):
+            stems.append(f"{word[:-3]}y")
+        return any(len(stem) >= _STEM and (self._knows(stem) or self._knows(f"{stem}e")) for stem in stems)
 
-class _Known:
-    """Whether a word is in the vocabulary."""
-
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self._vocabulary = vocabulary
-
-    def __call__(self, word: str) -> bool:
-        return self._vocabulary(word) is not None
-
-
-def _corrections(text: str, known: _Known) -> dict[str, str]:
-    """The misspelt words of a text, and what is meant."""
-    unknown = list(dict.fromkeys(word for word in _WORD.findall(text[:_READ]) if not known(word)))[:_MOST]
-    found = {word: _meant(word, known) for word in unknown}
-    return {word: meant for word, meant in found.items() if meant}
-
-
-@lru_cache(maxsize=256)  # a text is read for its vector and for its words
-def _meant(word: str, known: _Known) -> str | None:
-    aims = [aim for more in (-1, 0, 1) for aim in _aims().get((word[0], len(word) + more), ())]
-    if word in aims or _inflected(word, known) or _compound(word, known):
-        return None
-    return next((aim for aim in aims if _one_error(word, aim)), None)
-
-
-def _inflected(word: str, known: _Known) -> bool:
-    stems = [word[: -len(ending)] for ending in _ENDINGS if word.endswith(ending)]
-    if word.endswith("ies"):
-        stems.append(f"{word[:-3]}y")
-    return any(len(stem) >= _STEM and (known(stem) or known(f"{stem}e")) for stem in stems)
-
-
-def _compound(word: str, known: _Known) -> bool:
-    return any(known(word[:end]) and known(word[end:]) for end in range(_PART, len(word) - _PART + 1))
+    def _compound(self, word: str) -> bool:
+        return any(self._knows(word[:end]) and self._knows(word[end:]) for end in range(_PART, len(word) - _PART + 1))
 
 
 def _one_error(word: str, aim: str) -> bool:

@@ -21,11 +21,14 @@ _SCRIPT = Path(__file__).with_suffix(".lua")
 _TRIES = 20  # tries of a change while others change the same group
 
 
-class RedisReceipts:
-    """A `ReceiptStore`."""
-
+class _Records:
     def __init__(self, shared: RedisClient) -> None:
         self._run = shared.script(_SCRIPT)
+        self._soon = shared.with_deadline(self._run)
+
+
+class RedisReceipts(_Records):
+    """A `ReceiptStore`."""
 
     async def put(self, receipt: Receipt) -> bool:
         body, written = receipt_to_json(receipt), "\n".join(receipt.written)
@@ -58,12 +61,8 @@ class RedisReceipts:
         return int(await self._run("expire", older_than))
 
 
-class RedisBlockCache:
+class RedisBlockCache(_Records):
     """A `BlockCache`. A chat waits for `get`, which therefore has a deadline."""
-
-    def __init__(self, shared: RedisClient) -> None:
-        self._run = shared.script(_SCRIPT)
-        self._soon = shared.with_deadline(self._run)
 
     async def bump(self, space: Space) -> int:
         return int(await self._run("bump", *space))
@@ -89,13 +88,9 @@ class RedisBlockCache:
         return int(await self._run("expire_blocks", older_than))
 
 
-class RedisPauses:
+class RedisPauses(_Records):
     """The queue itself refuses turns of users who have paused, so nothing is learned from a chat that could not read
     the pause."""
-
-    def __init__(self, shared: RedisClient) -> None:
-        self._run = shared.script(_SCRIPT)
-        self._soon = shared.with_deadline(self._run)
 
     async def paused(self, space: Space) -> bool:
         return bool(await self._soon("paused", *space))
@@ -107,11 +102,8 @@ class RedisPauses:
         await self._run("resume", *space)
 
 
-class RedisToolFiles:
+class RedisToolFiles(_Records):
     """A `ToolFileStore`."""
-
-    def __init__(self, shared: RedisClient) -> None:
-        self._run = shared.script(_SCRIPT)
 
     async def get(self, space: Space) -> tuple[int, bytes]:
         version, _, body = (await self._run("get_files", *space) or b"0:").partition(b":")
@@ -124,12 +116,8 @@ class RedisToolFiles:
         await self._run("erase_files", user, at)
 
 
-class RedisApps:
+class RedisApps(_Records):
     """An `AppStore`. A chat waits for `rights`, which therefore has a deadline."""
-
-    def __init__(self, shared: RedisClient) -> None:
-        self._run = shared.script(_SCRIPT)
-        self._soon = shared.with_deadline(self._run)
 
     async def rights(self, user: str, app: str) -> AppRights:
         found = await self._soon("app_rights", user, app)
@@ -154,12 +142,8 @@ class RedisApps:
         await self._run("erase_apps", user, at)
 
 
-class RedisOwnedObjects:
+class RedisOwnedObjects(_Records):
     """An `OwnedObjects`."""
-
-    def __init__(self, shared: RedisClient) -> None:
-        self._run = shared.script(_SCRIPT)
-        self._soon = shared.with_deadline(self._run)
 
     async def record(self, key: bytes) -> None:
         await self._run("own", key, KEPT_S)
@@ -173,13 +157,12 @@ def _receipt(body: bytes, write: bytes, written: bytes) -> Receipt:
     return replace(receipt_from_json(body), write=write.decode(), written=ids)
 
 
-class RedisGroups:
+class RedisGroups(_Records):
     """A `GroupStore`. A request waits for `version`, which therefore has a deadline."""
 
     def __init__(self, shared: RedisClient, codec: GroupCodec) -> None:
+        super().__init__(shared)
         self.shared, self.codec = shared, codec
-        self._run = shared.script(_SCRIPT)
-        self._soon = shared.with_deadline(self._run)
 
     async def all(self) -> list[Group]:
         found = iter(await self._run("groups"))
