@@ -20,10 +20,11 @@ from rememberd.settings.schema import Memory, Settings, Store
 from rememberd.storage.format_version import FORMAT
 from rememberd.storage.qdrant import removals as qdrant_removals
 from rememberd.storage.qdrant import store as qdrant_store
-from rememberd.storage.qdrant.collection import aliases_of, point_alias
+from rememberd.storage.qdrant.collection import aliases_of, create, point_alias
 from rememberd.storage.qdrant.connection import Connection, Refused
 from rememberd.storage.qdrant.store import QdrantStore
 from rememberd.types import Space
+from rememberd.wiring.components import build_embedder
 from tests.support.fake_model import FakeModel
 from tests.support.fakes import EmbedderFake
 from tests.support.proxy_in_process import running_here
@@ -311,6 +312,51 @@ async def test_the_check_asks_the_server(
     said = capsys.readouterr().out
     assert f"WRONG  store      Qdrant at {qdrant.url}: it refuses memory.store.api_key" in said
     assert "s3cret" not in said
+
+
+async def test_the_check_changes_nothing_on_the_server(
+    qdrant: QdrantDouble, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither before the first start, after which `shards`, `replicas` and `quantize` would be too late, nor while
+    another embedder's collection is being filled, of which it would take the mark away."""
+
+    async def said(**options: Any) -> str:
+        capsys.readouterr()
+        asked = len(qdrant.requests)
+        at = Store(qdrant.url, **options)
+        await check(Settings(data_dir=str(tmp_path), memory=Memory(store=at)), {})
+        changes = [what for what, _ in qdrant.requests[asked:] if what.startswith(("PUT", "DELETE"))]
+        assert [*changes, *(what for what, _ in qdrant.requests[asked:] if what == "POST /collections/aliases")] == []
+        assert list(tmp_path.iterdir()) == []
+        return next(line for line in capsys.readouterr().out.splitlines() if "  store " in line)
+
+    assert "the Qdrant server answers; there is no collection" in await said()
+    embedder = build_embedder(Settings())
+    await embedder.start()
+    store = server_store(Store(qdrant.url), embedder)
+    await store.open()
+    name = await store.name()
+    await point_alias(store.connection, "rememberd-ready", name)
+    assert (await said()).endswith("ok     store      the Qdrant server answers")
+    assert (await aliases_of(store.connection))["rememberd-ready"] == name
+    assert "WRONG  store" in await said(shard_by_user=True)
+    other = name.replace("384", "5")
+    await create(store.connection, store.layout, other, 5)
+    await point_alias(store.connection, "rememberd", other)
+    assert "until the next start changes over" in await said()
+    await store.close()
+
+
+async def test_the_check_names_each_address_that_is_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Chats go on without it, so that nothing else tells that one is mistyped. The place that memories move to is
+    asked, too."""
+    async with QdrantDouble(nodes=2) as cluster:
+        mistyped = cluster.nodes[0].url + ",http://127.0.0.1:1"
+        for at in (Store(mistyped), Store(cluster.url, next_url=mistyped, next_collection="other")):
+            assert await check(Settings(data_dir=str(tmp_path), memory=Memory(store=at)), {}) == 1
+            said = capsys.readouterr().out
+            part = "next store" if at.next_url else "store     "
+            assert f"WRONG  {part} 1 of 2 addresses: Qdrant at http://127.0.0.1:1" in said
 
 
 async def test_chats_flow_whatever_the_server_does(tmp_path: Path, upstream: FakeModel) -> None:

@@ -28,6 +28,7 @@ from rememberd.upstream.catalog import Catalog
 from rememberd.wiring import store as stores
 from rememberd.wiring.components import build_audit_log, build_embedder, build_keys
 from rememberd.wiring.encryption import Encryption, open_encryption
+from rememberd.wiring.store_move import MOVES
 
 EXAMPLES = """\
   rememberd check
@@ -83,6 +84,8 @@ async def _findings(settings: Settings, environ: Mapping[str, str], upgrade: boo
     if reachable:
         yield await _tried("queue", lambda: ask.queue(settings))
     yield await _tried("store", lambda: ask.store(settings))
+    if any(getattr(settings.memory.store, f"next_{name}") is not None for name in MOVES):
+        yield await _tried("next store", lambda: ask.next_store(settings))
     if reachable:
         yield await _tried("encryption", lambda: _encryption(settings))
     if exporter_wanted(environ):

@@ -8,9 +8,11 @@ from typing import Any
 
 from rememberd.errors import RememberdError
 from rememberd.memory.embedding.suggestion import suggested_model
-from rememberd.settings.schema import Settings
+from rememberd.settings.schema import Settings, Store
 from rememberd.storage.edge.shard import check_embedder
 from rememberd.storage.edge.socket_protocol import socket_path
+from rememberd.storage.qdrant.collection import NoCollection, check_version
+from rememberd.storage.qdrant.connection import Connection
 from rememberd.telemetry.clock import wall_clock
 from rememberd.types import Deployment
 from rememberd.upstream.byte_lane import ByteLane
@@ -19,6 +21,7 @@ from rememberd.wiring import store as stores
 from rememberd.wiring.components import build_embedder
 from rememberd.wiring.encryption import open_encryption
 from rememberd.wiring.queue import existing_queue, risks
+from rememberd.wiring.store_move import check_move, next_place, place
 from rememberd.wiring.writer import extraction
 
 
@@ -81,16 +84,49 @@ async def store(settings: Settings) -> str:
         if ((folder := settings.data_path / "qdrant") / "embedder.json").exists():
             check_embedder(folder, embedder.name, embedder.dim)
         return "embedded; not running (start `rememberd serve`)"
+    check_move(settings.data_path, place(settings))
+    await _every_address(settings.memory.store)
     async with open_encryption(settings, read_only=True) as seal:
-        opened = stores.for_web(settings, embedder, seal.store).store
+        opened = (
+            seal.store(stores.on_server(settings, embedder, "reading"))
+            if url
+            else (stores.for_web(settings, embedder, seal.store).store)
+        )
         try:
             await opened.ping()
             model = await suggested_model(opened, embedder, await opened.users("", 20), wall_clock())
+        except NoCollection as error:
+            return f"the Qdrant server answers; {error}"
         finally:
             await opened.close()
             embedder.close()
     hint = f"; most memories are not in English: memory.embedding.model: {model} finds more" if model else ""
     return ("the Qdrant server answers" if url else "embedded, the writer answers") + hint
+
+
+async def next_store(settings: Settings) -> str:
+    """The place that memories are moved to, while the proxy runs."""
+    there = next_place(settings)
+    if there is None or not there.memory.store.urls:
+        return "embedded, in data_dir"
+    await _every_address(there.memory.store)
+    return f"{place(there)} answers"
+
+
+async def _every_address(at: Store) -> None:
+    """The proxy goes on without a node that is away, so that nobody would notice an address that is mistyped."""
+    away = []
+    for url in at.urls:
+        node = Connection([url], at.api_key)
+        try:
+            await check_version(node)
+        except RememberdError as error:
+            away.append(str(error))
+        finally:
+            await node.close()
+    if away:
+        several = f"{len(away)} of {len(at.urls)} addresses: " if len(at.urls) > 1 else ""
+        raise RememberdError(several + "; ".join(away))
 
 
 async def provider(deployment: Deployment, environ: Mapping[str, str]) -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 EMBEDDED = "embedded"
 MOVING = "moving.json"
-_MOVES = ("url", "collection", "shards", "shard_by_user")  # each has a setting with `next_` before it
+MOVES = ("url", "collection", "shards", "shard_by_user")  # each has a setting with `next_` before it
 
 log = logging.getLogger("rememberd.store")
 
@@ -35,13 +35,13 @@ log = logging.getLogger("rememberd.store")
 def next_place(settings: Settings) -> Settings | None:
     """The settings after the move; None if no move is set. Raises `ConfigError`."""
     store, embedding = settings.memory.store, settings.memory.embedding
-    given: dict[str, Any] = {name: getattr(store, f"next_{name}") for name in _MOVES}
+    given: dict[str, Any] = {name: getattr(store, f"next_{name}") for name in MOVES}
     if not any(value is not None for value in given.values()):
         return None
     following = {name: value for name, value in given.items() if value is not None}
     if store.next_url == EMBEDDED:
         following["url"] = None
-    following |= {f"next_{name}": None for name in _MOVES}
+    following |= {f"next_{name}": None for name in MOVES}
     there = replace(settings, memory=replace(settings.memory, store=replace(store, **following)))
     if place(there) == place(settings):
         raise ConfigError("memory.store.next_url is the store in use: set another one, or set next_collection")

@@ -22,7 +22,8 @@ log = logging.getLogger("rememberd.store")
 REQUIRED, OWN_IDF_SINCE = (1, 16), (1, 19)
 
 # alone: the only collection. changing: the one in use, while the next one is filled. next: the one that is filled.
-Role = Literal["alone", "changing", "next"]
+# reading: the one in use, for who changes nothing on the server.
+Role = Literal["alone", "changing", "next", "reading"]
 
 # Like in `edge/shard.py`: no index over all users, but one for each space.
 _HNSW = {"m": 0, "payload_m": 16, "ef_construct": 100, "full_scan_threshold": 10_000}
@@ -41,6 +42,10 @@ _INDEXES: dict[str, dict[str, Any]] = {
     "user_order": _INTEGER | {"lookup": True, "range": True},
     "written_at": _INTEGER | {"lookup": False, "range": True},
 }
+
+
+class NoCollection(StoreUnavailable):
+    """The collection is made, or taken into use, by the next start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +84,15 @@ def collection_of(layout: Layout, embedder: str, dim: int) -> str:
 
 async def open_collection(at: Connection, layout: Layout, name: str, dim: int, role: Role) -> None:
     """Make sure that `name` is there, with its indexes and the mark of our format, and has its role: create it, or
-    switch to it if it is ready.
+    switch to it if it is ready. Who reads only changes nothing; `NoCollection` if it is not there, or not in use.
 
     Raises `ConfigError` if the memories in force were made by another embedder or a newer version, or split
     otherwise."""
     aliases = await aliases_of(at)
     marked = _require_format(aliases, layout, name)
+    if role == "reading":
+        await _require_in_force(at, layout, name, aliases)
+        return
     if role == "next":
         await create(at, layout, name, dim)
     else:
@@ -118,11 +126,27 @@ async def _put_in_force(
         await point_alias(at, layout.collection, name, instead_of=layout.ready)
         log.info("the memories are now in the collection %s; %s can be deleted on the server", name, in_force)
     else:
-        raise ConfigError(
-            f"the memories are in the collection {in_force}, made with another embedding model than {name}: set"
-            " memory.embedding back, or see deploy/OPERATIONS.md, Changing the embedding model"
-        )
+        raise _other_model(in_force, name)
     await index(at, name)
+
+
+async def _require_in_force(at: Connection, layout: Layout, name: str, aliases: Mapping[str, str]) -> None:
+    in_force = aliases.get(layout.collection)
+    if in_force is None:
+        raise NoCollection(f"there is no collection {name} yet")
+    if in_force == name:
+        await check_shards(at, layout, name)
+    elif aliases.get(layout.ready) == name:
+        raise NoCollection(f"the memories are in {in_force} until the next start changes over to {name}")
+    else:
+        raise _other_model(in_force, name)
+
+
+def _other_model(in_force: str, name: str) -> ConfigError:
+    return ConfigError(
+        f"the memories are in the collection {in_force}, made with another embedding model than {name}: set"
+        " memory.embedding back, or see deploy/OPERATIONS.md, Changing the embedding model"
+    )
 
 
 async def holds_memories(at: Connection, layout: Layout) -> bool:
