@@ -7,7 +7,9 @@ import base64
 import json
 import re
 import shlex
+import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,8 +25,10 @@ from rememberd.access.groups import Group
 from rememberd.cli.main import main
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.ids import fact_id
+from rememberd.processes.run import prepare
 from rememberd.settings.schema import load
 from rememberd.storage.changes import Change, Removal
+from rememberd.storage.scratch import BACKUP, scratch_folder
 from rememberd.storage.sqlite.changes import SqliteChangeLog
 from rememberd.storage.sqlite.database import Database
 from rememberd.types import Memory, Role, Space
@@ -106,7 +110,7 @@ def test_a_backup_under_load_is_whole(
         with proxy.client("eve") as client:
             client.delete("/v1/memories").raise_for_status()
         audit = (first / "data" / "audit.jsonl").read_bytes()
-        assert [each.name for each in (first / "data").glob("backup-*")] == []
+        assert [each.name for each in (first / "data").glob("*backup*")] == []
     assert oct(file.stat().st_mode & 0o777) == "0o600"
     (tmp_path / "audit.jsonl").write_bytes(audit)
     assert cli("restore", file, "--data-dir", second / "data", "--dry-run") == 0
@@ -343,6 +347,74 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.
     assert "Traceback" not in said
     assert cli("restore", tmp_path / "b", "--data-dir", away / "data") == 0
     assert (away / "data").is_dir()
+
+
+_STOPPED = """
+import os, pathlib, sys
+from rememberd.storage.scratch import BACKUP, scratch_folder
+with scratch_folder(pathlib.Path(sys.argv[1]), BACKUP) as folder:
+    (folder / "copy").write_text("I live in Oslo.")
+    os.kill(os.getpid(), int(sys.argv[2]))
+"""
+
+
+def test_a_backup_that_is_stopped_leaves_no_copy_of_the_memories(tmp_path: Path) -> None:
+    """After SIGTERM nothing; after SIGKILL until the next backup or start. The copies of one that runs stay."""
+    data, config = tmp_path / "data", tmp_path / "rememberd.yaml"
+    data.mkdir()
+    config.write_text(json.dumps({"data_dir": str(data)}))
+
+    def stopped_by(number: int) -> list[Path]:
+        subprocess.run([sys.executable, "-c", _STOPPED, str(data), str(number)], check=False, timeout=PATIENCE)
+        return [*data.glob("*/copy")]
+
+    assert stopped_by(signal.SIGTERM) == []
+    for command in (("keys", "list"), ("backup", tmp_path / "b")):
+        assert len(stopped_by(signal.SIGKILL)) == 1
+        assert cli(*command, "--config", config) == 0
+        assert [*data.glob("*/copy")] == []
+    with scratch_folder(data, BACKUP) as held:
+        prepare(load(config, {}))
+        assert held.exists()
+    assert not held.exists()
+
+
+def test_nothing_in_clear_is_ever_beside_an_encrypted_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk of the backups may be somebody else's, and the command may be killed at any moment."""
+    data, config, away = tmp_path / "data", tmp_path / "rememberd.yaml", tmp_path / "away"
+    away.mkdir()
+    data.mkdir()
+    (tmp_path / "phrase").write_text("correct horse")
+    config.write_text(json.dumps({"data_dir": str(data)}))
+    seen = list[int]()
+
+    def looked(*given: object) -> bytes:
+        seen.append(sum(each.stat().st_size for each in away.iterdir()))
+        return b""
+
+    monkeypatch.setattr(pyrage, "encrypt_io", looked)
+    monkeypatch.setattr(pyrage.passphrase, "encrypt", looked)
+    recipient = str(pyrage.x25519.Identity.generate().to_public())
+    for lock in (("--recipient", recipient), ("--passphrase-file", tmp_path / "phrase")):
+        assert cli("backup", away / "b", *lock, "--config", config) == 0
+        (away / "b").unlink()
+    assert seen == [0, 0]
+
+
+def test_a_backup_of_a_later_version_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before the old data directory is gone and the restored one does not start; both versions are named."""
+    data, config = tmp_path / "data", tmp_path / "rememberd.yaml"
+    data.mkdir()
+    config.write_text(json.dumps({"data_dir": str(data)}))
+    assert cli("keys", "create", "ada", "--user", "ada", "--config", config) == 0
+    (data / "format.json").write_text(json.dumps({"format": 99, "version": "9.9.9"}))
+    assert cli("backup", tmp_path / "b", "--config", config) == 0
+    for more in (("--dry-run",), ()):
+        assert cli("restore", tmp_path / "b", "--data-dir", tmp_path / "second", *more) == 2
+        said = capsys.readouterr().err
+        assert "rememberd 9.9.9" in said
+        assert "this is rememberd 0." in said
+    assert not (tmp_path / "second").exists()
 
 
 def changed(whole: bytes) -> bytes:

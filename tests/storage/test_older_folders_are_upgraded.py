@@ -102,7 +102,7 @@ def test_a_folder_of_a_later_version_is_refused(tmp_path: Path, capsys: pytest.C
     (data / "format.json").write_text(json.dumps({"format": 99, "version": "9.9.9"}))
     config = tmp_path / "rememberd.yaml"
     config.write_text(json.dumps({"data_dir": str(data), "server": {"port": 0}, "model_list": []}))
-    for words in (["serve"], ["writer"], ["keys", "list"]):
+    for words in (["serve"], ["web"], ["writer"], ["keys", "list"]):
         assert main([*words, "--config", str(config)]) == 2
         said = capsys.readouterr().err
         assert "rememberd 9.9.9" in said

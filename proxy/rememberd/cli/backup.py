@@ -1,8 +1,6 @@
 """`rememberd backup`: saves a data directory in one file, whether or not the proxy runs."""
 
 import asyncio
-import shutil
-import tempfile
 from pathlib import Path
 
 import click
@@ -16,6 +14,7 @@ from rememberd.errors import ConfigError
 from rememberd.settings.schema import Settings
 from rememberd.storage import formats
 from rememberd.storage.backup import Lock, copy_file, secret_in, write_archive
+from rememberd.storage.scratch import BACKUP, scratch_folder
 from rememberd.storage.sqlite.database import copy_database
 from rememberd.telemetry.clock import wall_clock
 from rememberd.wiring import store as stores
@@ -49,22 +48,17 @@ async def _run(settings: Settings, file: Path, lock: Lock) -> int:
     """Raises `ConfigError`, `StoreUnavailable`, `BackupError`."""
     if not settings.data_path.is_dir():
         raise ConfigError(f"there is nothing to back up in {settings.data_path}")
-    folder = _scratch_folder(settings)
-    try:
-        about = await _collect(settings, folder)
-        write_archive(folder, file, about, lock)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    # In the data directory, so that the copies are on the same disk.
+    with scratch_folder(settings.data_path.absolute(), BACKUP) as folder:
+        copies = folder / "copies"
+        copies.mkdir()
+        about = await _collect(settings, copies)
+        write_archive(copies, file, about, lock)
     log = build_audit_log(settings, Encryption(None))
     log.record({"who": OPERATOR, "did": "backup"})
     log.sync()
     _report(settings, file, about, lock)
     return 0
-
-
-def _scratch_folder(settings: Settings) -> Path:
-    """A folder in the data directory, so that the copies are on the same disk and only its owner can read them."""
-    return Path(tempfile.mkdtemp(prefix="backup-", dir=settings.data_path.absolute()))
 
 
 async def _collect(settings: Settings, folder: Path) -> dict[str, object]:

@@ -2,8 +2,6 @@
 
 import asyncio
 import shlex
-import shutil
-import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +12,10 @@ from rememberd.cli import command as a_command
 from rememberd.cli import config_option, settings_of
 from rememberd.errors import ConfigError
 from rememberd.settings.schema import Queue, Store
+from rememberd.storage import formats
 from rememberd.storage.backup import BackupError, Marks, Unlock, check_databases, erasures_in, read_archive, secret_in
 from rememberd.storage.edge.store import EdgeStore
+from rememberd.storage.scratch import scratch_folder
 from rememberd.storage.sqlite.apps import SqliteApps
 from rememberd.storage.sqlite.block_cache import SqliteBlockCache
 from rememberd.storage.sqlite.database import Database
@@ -79,9 +79,11 @@ async def _run(
     """Raises `BackupError`, `ConfigError`, `MemoryUnavailable`."""
     marks = erasures_in(erasures)
     parent = next(each for each in target.parents if each.exists())  # so that `folder` is on the target's disk
-    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=parent))  # only its owner can read it
-    try:
+    with scratch_folder(parent, f".{target.name}-restore-in-progress-") as scratch:
+        folder = scratch / "data"
+        folder.mkdir(mode=0o700)
         about = read_archive(file, folder, unlock)
+        formats.format_of(folder)  # raises an error for data of a later version, which could not be started
         check_databases(folder)
         points = await _check_store(folder, about["points"])
         print(f"made {_time(about['began_at'])} by rememberd {about['version']}: {len(about['files'])} files and"
@@ -101,8 +103,6 @@ async def _run(
             print(f"dry run: nothing was written to {target}")
             return 0
         _put_in_place(folder, target)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     print(f"restored; start with data_dir: {target}")
     return 0
 

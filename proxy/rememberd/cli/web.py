@@ -23,5 +23,5 @@ EXAMPLES = """\
 def command(config: Path | None, parent_fd: int | None, fd: int | None) -> int:
     settings = settings_of(config)
     server = settings.server
-    listener = socket.socket(fileno=fd) if fd is not None else listen(server.host, server.port)
-    return processes.run(processes.web(settings, config_file(config), os.environ, listener, parent_fd))
+    with socket.socket(fileno=fd) if fd is not None else listen(server.host, server.port) as listener:
+        return processes.run(processes.web(settings, config_file(config), os.environ, listener, parent_fd))

@@ -23,6 +23,7 @@ from rememberd.processes import supervisor
 from rememberd.processes.announcement import announce, model_list
 from rememberd.settings.schema import Settings, load
 from rememberd.storage import formats
+from rememberd.storage.scratch import BACKUP, remove_abandoned
 from rememberd.telemetry import logs
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ async def web(
     from rememberd.wiring.queue import require_format
 
     logs.configure(settings.server.log_format)
+    if parent is None:  # otherwise `serve` has done it
+        prepare(settings)
     _raise_file_limit()
     embedder = build_embedder(settings)
     loading = asyncio.create_task(_load(embedder))  # chats before its end are served without memory
@@ -247,11 +250,13 @@ def run(work: Coroutine[Any, Any, int]) -> int:
 
 
 def prepare(settings: Settings) -> None:
-    """Create the data directory, accessible only for its owner, and upgrade its format. Raises `ConfigError`."""
+    """Create the data directory, accessible only for its owner, and upgrade its format. Delete what a killed backup
+    left there. Raises `ConfigError`."""
     try:
         settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise ConfigError(f"cannot create data_dir {settings.data_path}: {error.strerror}") from error
     if not os.access(settings.data_path, os.W_OK | os.X_OK):
         raise ConfigError(f"cannot write to data_dir {settings.data_path}")
+    remove_abandoned(settings.data_path, BACKUP)
     formats.upgrade(settings.data_path)

@@ -70,9 +70,10 @@ def copy_file(source: Path, target: Path) -> None:
 
 
 def write_archive(folder: Path, file: Path, about: dict[str, Any], lock: Lock) -> None:
-    """All files of `folder`, and the manifest: `about` with sizes and checksums. `file` appears when it is whole."""
+    """All files of `folder`, and the manifest: `about` with sizes and checksums. `file` appears when it is whole. If
+    it is encrypted, the archive is first written beside `folder`, so that nothing in clear is ever beside `file`."""
     draft = file.with_name(f"{file.name}.new")
-    plain = draft.with_name(f"{draft.name}.plain") if lock != Lock() else draft
+    plain = folder.with_name(f"{folder.name}.plain") if lock != Lock() else draft
     try:
         with _private(plain) as out, tarfile.open(fileobj=out, mode="w:gz", compresslevel=1) as tar:
             files = {}
