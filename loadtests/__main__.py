@@ -19,7 +19,7 @@ from loadtests import arms, overload, plots, report, servers, stack_profile, uni
 from loadtests.against import caution, compare, earlier_run, markdown
 from loadtests.attack.run import attack, safe, table
 from loadtests.faults import command as faults
-from loadtests.machine import cores, describe, stolen_seconds
+from loadtests.machine import Others, cores, describe, stolen_seconds
 from loadtests.overload import SECONDS
 from loadtests.peers.started import PEERS
 from loadtests.run import Bench, progress
@@ -148,12 +148,17 @@ def _run(
 
 
 def _measure(bench: Bench, out: Path, busy: float, against: Path | None) -> dict[str, Any]:
-    before = stolen_seconds()
+    before, others = stolen_seconds(), Others()
     began = time.monotonic()
     rows = progress(bench.scenario, bench.run())
     stolen = (stolen_seconds() - before) / (time.monotonic() - began)
+    # The CPU of a server that was running already cannot be told from that of other programs.
+    arms_of = bench.scenario.arms
+    running_already = any(not at.pids and arms_of[name].through != "direct" for name, at in bench.targets.items())
+    busy_during = 0.0 if running_already else others.cores()
     peers = {name: target.version for name, target in bench.targets.items() if target.version}
-    machine = describe() | {"stolen": round(stolen, 3), "busy_before": round(busy, 2), "peers": peers}
+    machine = describe() | {"stolen": round(stolen, 3), "peers": peers}
+    machine |= {"busy_before": round(busy, 2), "busy_during": round(busy_during, 2)}
     summary = report.summarise(rows)
     with_memories = [
         arm.name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -92,6 +93,35 @@ def _parent(stat: Path) -> int:
         return int(stat.read_text().rpartition(")")[2].split()[1])
     except OSError:
         return 0
+
+
+class Others:
+    """How many cores processes that are not ours keep busy, from the moment that it is made."""
+
+    def __init__(self) -> None:
+        self._began, self._before = time.monotonic(), _all_seconds() - own_seconds()
+
+    def cores(self) -> float:
+        return max(0.0, _all_seconds() - own_seconds() - self._before) / (time.monotonic() - self._began)
+
+
+def own_seconds() -> float:
+    """CPU of this process and of those that it started, and they, also of those that have ended."""
+    return sum(map(_ticks, [os.getpid(), *children(os.getpid())])) / os.sysconf("SC_CLK_TCK")
+
+
+def _ticks(pid: int) -> int:
+    """Of the process and of its children that have ended."""
+    try:
+        return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]))
+    except OSError:
+        return 0
+
+
+def _all_seconds() -> float:
+    """CPU of all processes, since the machine started."""
+    user, nice, system = map(int, Path("/proc/stat").read_text().split()[1:4])
+    return (user + nice + system) / os.sysconf("SC_CLK_TCK")
 
 
 def stolen_seconds() -> float:

@@ -14,7 +14,7 @@ from typing import Any
 
 from loadtests import exposition, servers
 from loadtests.client import Job, Outcome
-from loadtests.machine import cores, describe
+from loadtests.machine import Others, cores, describe
 from loadtests.preload import through_store
 from loadtests.prompts import Prompt
 from loadtests.run import figures_of
@@ -31,7 +31,7 @@ DRAINS_WITHIN_S = 600.0
 
 
 def overload(seconds: float = SECONDS, shares: tuple[float, ...] = SHARES) -> dict[str, Any]:
-    busy = busy_before()
+    busy, others = busy_before(), Others()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="overload-")))
         use = cores(False)
@@ -43,7 +43,8 @@ def overload(seconds: float = SECONDS, shares: tuple[float, ...] = SHARES) -> di
         capacity = len(load.run(_job(target, seconds, None, seed=2)).latency) / seconds
         exposition.drained(target, DRAINS_WITHIN_S)
         rows = [_row(target, load, share, capacity, seconds) for share in shares]
-    found = {"machine": describe(), "busy_before": busy, "capacity_rps": capacity, "rows": rows}
+        found = {"machine": describe(), "busy_before": busy, "busy_during": round(others.cores(), 2)}
+    found |= {"capacity_rps": capacity, "rows": rows}
     return found | {"verdict": overload_sentences(found)}
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
+
+from loadtests.machine import Others
 
 # A report outside of these bounds measures something else than the server.
 MOST_LATE_MS = 5.0  # p99 between the moment that a request was due and its sending
 MOST_STOLEN = 0.05  # of a core, taken by the host's other guests
-MOST_BUSY = 0.2  # of a core, by other processes, before the load begins
+MOST_BUSY = 0.2  # of a core, by other processes, before the load begins and while it lasts
 LEAST_HITS = 0.95  # of an arm that has memories
 
 _LOOKED_S = 1.0
@@ -20,9 +21,9 @@ Rows = Mapping[str, Mapping[str, Mapping[str, float]]]  # measure, arm, figure
 
 def busy_before() -> float:
     """Cores that were busy in a second in which nothing of ours runs yet."""
-    began, before = time.monotonic(), _busy_ticks()
+    others = Others()
     time.sleep(_LOOKED_S)
-    return (_busy_ticks() - before) / 100 / (time.monotonic() - began)
+    return others.cores()
 
 
 def reasons(summary: Rows, expect_hits: Sequence[str], machine: Mapping[str, Any]) -> list[str]:
@@ -52,7 +53,7 @@ def sentences(summary: Rows, expect_hits: Sequence[str], machine: Mapping[str, A
 
 def overload_sentences(found: Mapping[str, Any]) -> list[str]:
     rows = found["rows"]
-    wrong = _machine(found["machine"] | {"busy_before": found["busy_before"]})
+    wrong = _machine(found["machine"] | {name: found.get(name, 0.0) for name in ("busy_before", "busy_during")})
     wrong += [f"failed answers at {row['share']:.0%}" for row in rows if row["share"] <= 0.75 and row["errors"]]
     wrong += [
         f"requests at {row['share']:.0%} were sent late"
@@ -74,8 +75,9 @@ def _machine(machine: Mapping[str, Any]) -> list[str]:
     found = []
     if machine.get("stolen", 0.0) > MOST_STOLEN:
         found.append(f"the host's other guests took {machine['stolen']:.0%} of a core")
-    if machine.get("busy_before", 0.0) > MOST_BUSY:
-        found.append(f"other processes kept {machine['busy_before']:.1f} cores busy")
+    for when, name in (("before it", "busy_before"), ("meanwhile", "busy_during")):
+        if machine.get(name, 0.0) > MOST_BUSY:
+            found.append(f"other processes kept {machine[name]:.1f} cores busy {when}")
     return found
 
 
@@ -104,8 +106,3 @@ def _advice(wrong: Sequence[str]) -> str:
     if wrong:
         return "Do not compare it with anything: put right what is named, and run it again."
     return "Compare it with an earlier run by `--against`: a difference counts when its interval leaves 1 out."
-
-
-def _busy_ticks() -> int:
-    user, nice, system, _, _, irq, softirq, *_ = map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:])
-    return user + nice + system + irq + softirq

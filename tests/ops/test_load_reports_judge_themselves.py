@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from argparse import ArgumentTypeError
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 
 from loadtests import overload, plots
 from loadtests.against import caution, compare, earlier_run, markdown
+from loadtests.machine import Others, own_seconds
 from loadtests.scenario import HERE, load
 from loadtests.verdict import overload_sentences, sentences
 
@@ -40,7 +44,8 @@ def test_a_good_run_is_valid_and_says_what_was_found() -> None:
         ({"late_p99": 40.0}, {}, "late"),
         ({"errors": 3.0}, {}, "failed"),
         ({"status_hit": 0.9}, {}, "hits"),
-        ({}, {"busy_before": 1.5}, "busy"),
+        ({}, {"busy_before": 1.5}, "busy before it"),
+        ({}, {"busy_during": 0.6}, "busy meanwhile"),
         ({}, {"stolen": 0.3}, "other guests"),
     ],
 )
@@ -50,6 +55,25 @@ def test_what_spoils_a_run_makes_it_invalid(figures: dict[str, float], machine: 
     assert "*invalid*" in trust
     assert word in trust
     assert "Do not compare" in advice
+
+
+_BURN = "import os\nwhile sum(os.times()[:2]) < 0.4: pass"
+
+
+def test_what_other_programs_take_while_it_lasts_is_told_from_its_own() -> None:
+    """What the load test has started is its own, also what its children started and what has ended; a process whose
+    parent has gone is not."""
+    before = own_seconds()
+    subprocess.run(["sh", "-c", f"{sys.executable} -c '{_BURN}'; true"], check=True)
+    assert own_seconds() - before > 0.35
+    before, others, began = own_seconds(), Others(), time.monotonic()
+    with subprocess.Popen(
+        ["sh", "-c", f"{sys.executable} -c '{_BURN}; print(1)' & "], stdout=subprocess.PIPE
+    ) as stray:
+        assert stray.stdout is not None
+        assert stray.stdout.read()
+    assert others.cores() * (time.monotonic() - began) > 0.35
+    assert own_seconds() - before < 0.35
 
 
 def test_a_sender_that_waits_for_the_server_is_not_late() -> None:
@@ -157,15 +181,22 @@ def test_an_overload_report_names_up_to_where_it_holds(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("spoilt", "busy", "word"),
-    [({"errors": 2}, 0.0, "failed"), ({"late_p99": 40.0}, 0.0, "late"), ({}, 1.5, "cores busy")],
+    [
+        ({"errors": 2}, {}, "failed"),
+        ({"late_p99": 40.0}, {}, "late"),
+        ({}, {"busy_before": 1.5}, "cores busy before it"),
+        ({}, {"busy_during": 0.6}, "cores busy meanwhile"),
+    ],
 )
-def test_an_overload_report_says_why_it_is_invalid(spoilt: dict[str, float], busy: float, word: str) -> None:
+def test_an_overload_report_says_why_it_is_invalid(
+    spoilt: dict[str, float], busy: dict[str, float], word: str
+) -> None:
     """Beyond capacity answers may fail and come late: that is what it measures."""
     below = {"share": 0.5, "rps": 50.0, "errors": 0, "late_p99": 0.1, "learned_s": 60.0}
     beyond = below | {"share": 2.0, "errors": 9, "late_p99": 90.0}
     fair = {"machine": {}, "busy_before": 0.0, "rows": [below, beyond]}
     assert "This run is valid" in overload_sentences(fair)[0]
-    trust, _, advice = overload_sentences(fair | {"busy_before": busy, "rows": [below | spoilt, beyond]})
+    trust, _, advice = overload_sentences(fair | busy | {"rows": [below | spoilt, beyond]})
     assert "*invalid*" in trust
     assert word in trust
     assert "Do not compare" in advice
