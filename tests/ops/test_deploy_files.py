@@ -97,6 +97,15 @@ def test_commands_in_a_container_read_the_proxys_settings() -> None:
     assert "REMEMBERD_CONFIG=/etc/rememberd/rememberd.yaml" in (DEPLOY / "rememberd.service").read_text()
 
 
+def test_prometheus_asks_each_web_process() -> None:
+    """Compose gives the name `web` an address for each: asked by its name alone, now one and now the other would
+    answer, and their counters would be taken for one that falls back again and again."""
+    assert "deploy: {replicas: 2}" in (DEPLOY / "internet" / "compose.yaml").read_text()
+    jobs = {each["job_name"]: each for each in read(DEPLOY / "prometheus.yaml")["scrape_configs"]}
+    (found,) = jobs["rememberd-web"]["dns_sd_configs"]
+    assert (found["names"], found["port"]) == (["web"], 8787)
+
+
 def test_redis_keeps_what_it_is_given() -> None:
     """Turns wait in Redis: every write on disk, nothing evicted."""
     command = " ".join(read(DEPLOY / "compose.yaml")["services"]["redis"]["command"])
@@ -104,12 +113,26 @@ def test_redis_keeps_what_it_is_given() -> None:
 
 
 def test_streams_are_let_finish() -> None:
-    """Whoever stops the proxy waits longer than it lets streams go on, the pause before it included."""
+    """Whoever stops the proxy waits longer than it lets streams go on, the pause before it included. systemd signals
+    `serve` alone: signalled with the others, the writer would stop before the chats that it still looks up for."""
     grace = load(None, {}).server.grace_seconds
     service = (DEPLOY / "rememberd.service").read_text()
     assert int(re.findall(r"TimeoutStopSec=(\d+)", service)[0]) > grace
+    assert re.findall(r"^KillMode=(.*)", service, re.MULTILINE) == ["mixed"]
     assert int(read(DEPLOY / "compose.yaml")["services"]["web"]["stop_grace_period"].removesuffix("s")) > grace
     assert read(CHART / "values.yaml")["terminationGracePeriodSeconds"] > grace + 5
+
+
+def test_a_release_waits_for_the_tests() -> None:
+    """As long as their own workflow lets them run: else no tag would ever be released. The changelog of a release has
+    its date."""
+    flows = ROOT / ".github" / "workflows"
+    limits = {read(flows / f"{name}.yaml")["jobs"]["tests"]["timeout-minutes"] for name in ("tests", "release")}
+    assert len(limits) == 1
+    wanted = re.findall(r'grep -qE "(.*)"', (flows / "release.yaml").read_text())[0]
+    version = re.findall(r'"(.*)"', (ROOT / "proxy/rememberd/__init__.py").read_text())[0]
+    for line, released in ((f"## [{version}] - 2026-12-24", True), (f"## [{version}] - unreleased", False)):
+        assert bool(re.match(wanted.replace("$version", version), line)) is released
 
 
 def test_the_schema_covers_the_values() -> None:
