@@ -26,9 +26,9 @@ from rememberd.cli.main import main
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.ids import fact_id
 from rememberd.processes.run import prepare
+from rememberd.processes.scratch import BACKUP, scratch_folder
 from rememberd.settings.schema import load
 from rememberd.storage.changes import Change, Removal
-from rememberd.storage.scratch import BACKUP, scratch_folder
 from rememberd.storage.sqlite.changes import SqliteChangeLog
 from rememberd.storage.sqlite.database import Database
 from rememberd.types import Memory, Role, Space
@@ -351,7 +351,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.
 
 _STOPPED = """
 import os, pathlib, sys
-from rememberd.storage.scratch import BACKUP, scratch_folder
+from rememberd.processes.scratch import BACKUP, scratch_folder
 with scratch_folder(pathlib.Path(sys.argv[1]), BACKUP) as folder:
     (folder / "copy").write_text("I live in Oslo.")
     os.kill(os.getpid(), int(sys.argv[2]))

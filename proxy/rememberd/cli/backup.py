@@ -11,10 +11,10 @@ from rememberd.access.client_keys import CLIENT_KEYS_FILE
 from rememberd.cli import command as a_command
 from rememberd.cli import config_option, settings_of
 from rememberd.errors import ConfigError
+from rememberd.processes.scratch import BACKUP, scratch_folder
 from rememberd.settings.schema import Settings
 from rememberd.storage import formats
 from rememberd.storage.backup import Lock, copy_file, secret_in, write_archive
-from rememberd.storage.scratch import BACKUP, scratch_folder
 from rememberd.storage.sqlite.database import copy_database
 from rememberd.telemetry.clock import wall_clock
 from rememberd.wiring import store as stores

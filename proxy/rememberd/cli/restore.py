@@ -11,11 +11,11 @@ import click
 from rememberd.cli import command as a_command
 from rememberd.cli import config_option, settings_of
 from rememberd.errors import ConfigError
+from rememberd.processes.scratch import scratch_folder
 from rememberd.settings.schema import Queue, Store
 from rememberd.storage import formats
 from rememberd.storage.backup import BackupError, Marks, Unlock, check_databases, erasures_in, read_archive, secret_in
 from rememberd.storage.edge.store import EdgeStore
-from rememberd.storage.scratch import scratch_folder
 from rememberd.storage.sqlite.apps import SqliteApps
 from rememberd.storage.sqlite.block_cache import SqliteBlockCache
 from rememberd.storage.sqlite.database import Database

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 from rememberd.errors import ConfigError, EmbedderUnavailable
 from rememberd.processes import supervisor
 from rememberd.processes.announcement import announce, model_list
+from rememberd.processes.scratch import BACKUP, remove_abandoned
 from rememberd.settings.schema import Settings, load
 from rememberd.storage import formats
-from rememberd.storage.scratch import BACKUP, remove_abandoned
 from rememberd.telemetry import logs
 
 if TYPE_CHECKING:
