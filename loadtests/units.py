@@ -155,7 +155,7 @@ async def _of_redis(url: str) -> list[Unit]:
     async def block(number: int) -> None:
         await block_cache.put(Space(f"unit-{number}"), uuid4().hex, 1, (memory(chance) * 12).encode(), at=now)
 
-    for what, put in (("a turn that waits", turn), ("a receipt", receipt), ("a frozen block", block)):
+    for what, put in (("a turn that waits", turn), ("a receipt", receipt), ("a cached block", block)):
         ram, spent = await _used(shared)
         for number in range(KEPT):
             await put(number)

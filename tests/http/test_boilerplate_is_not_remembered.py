@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from rememberd.dialects.client_text import is_client_generated, strip
 from tests.support.tables import each_row
 
@@ -105,29 +103,6 @@ def test_what_a_person_types_is_left_alone(typed: str) -> None:
 def test_a_message_that_nobody_typed_is_known(text: str) -> None:
     """A client that speaks in the user's name is not taken for the person."""
     assert is_client_generated(text)
-
-
-_HOSTILE = [
-    "<context>",
-    "</context>",
-    "<context ",
-    "<context></context>",
-    "\n<memory>",
-    "x<memory>",
-    "<",
-    " ",
-    "\n\nReply in ",
-]
-
-
-@each_row("piece", _HOSTILE)
-def test_hostile_text_costs_linear_time(piece: str) -> None:
-    """A megabyte of unclosed or repeated tags takes moments: quadratic time would be minutes."""
-    text = piece * (1_000_000 // len(piece))
-    started = time.thread_time()
-    strip(text)
-    strip(f"<memory>{text}</memory>")
-    assert time.thread_time() - started < 15
 
 
 def test_stripping_twice_is_stripping_once() -> None:

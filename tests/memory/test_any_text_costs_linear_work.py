@@ -98,6 +98,27 @@ BOUNDED = {
 # Each of these cost one of the functions quadratic or cubic time once.
 KNOWN = ["\n", " ", ".", "?", "!", "(\n\n", "a\n", "Wrote: ", ". \n", "* ", "user "]
 
+# Beginnings of what each looks for, and how long a text of it is.
+HOSTILE: dict[str, tuple[int, Sequence[str]]] = {
+    "user_typed_text": (1_000_000, (
+        "<context>", "</context>", "<context ", "<context></context>", "\n<memory>", "x<memory>", "<", " ",
+        "\n\nReply in ",
+    )),
+    "redact": (8_000, (
+        "sk-", "a:", "postgres://", "my password is ", "4 1", "eyJ", "A", "DE89 ", "twilio ", "aws key ",
+        "https://x:", " ", "-----BEGIN RSA PRIVATE KEY-----", "Authorization: Bearer ", "eyJaaaaaaaaa.eyJ",
+        "pin for ", "use ", "Aa-", "calle de ", "rue a ", "steuer-id ", "a@a.", "+1 2", "1 ", "GB29 ",
+    )),
+    "extract": (7_900, (
+        "I ", "my ", "I am a ", '"', "'I ", "`", "and I ", "I live in ", "a-b ", ", I", "(", "you are ", "> I\n",
+        "write a ", "As A ", "A: ", "I have a very ", "my favourite a ", "turn it ",
+    )),
+    "segment": (10_000, (
+        "a", "I ", '"', "“", "„", "'a ", "`", "```\n", "<a>", "<a ", "a: I\n", "a:", "\n", "\n\n", "[", "- I\n",
+        "I. ", "this ", "---\n", "mail ", "Dear x,\n", "\x00", "> I\n", "{", "A I", "A - ", "# a\n", "(A",
+    )),
+}  # fmt: skip
+
 
 @cache  # a second of CPU, which each worker would spend if a module's variable held it
 def readers() -> tuple[dict[str, Reader], dict[str, str]]:
@@ -119,6 +140,13 @@ def grown(name: str, number: int, length: int, known: Sequence[str] = KNOWN) -> 
 def test_work_grows_with_the_text(name: str) -> None:
     """The texts that were quadratic once, and a few that are made up anew for each function."""
     assert grown(name, 6, 4_000) == []
+
+
+@each_row("name", HOSTILE)
+def test_work_grows_with_what_is_looked_for(name: str) -> None:
+    """Nothing but the beginnings of tags, secrets, statements or quotations."""
+    length, pieces = HOSTILE[name]
+    assert grown(name, 0, length, pieces) == []
 
 
 def test_functions_and_methods_are_found_by_their_arguments() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections import Counter
 from collections.abc import Iterable
 
@@ -16,7 +15,6 @@ from rememberd.memory.recall.block import render
 from tests.memory.test_block_is_plain_safe_text import episode
 from tests.support.handed_in import TYPED, Message, around, handed_in, typed
 from tests.support.rules_report import all_turns
-from tests.support.tables import each_row
 
 
 def typed_text(text: str) -> str:
@@ -122,22 +120,3 @@ def test_the_segments_cover_the_message(text: str) -> None:
     assert "".join(each.text for each in segments) == text
     assert all(text[each.start :].startswith(each.text) for each in segments)
     assert len(segment(text).masked()) == len(text)
-
-
-@each_row(
-    "piece",
-    ["a", "I ", '"', "“", "„", "'a ", "`", "```\n", "<a>", "<a ", "a: I\n", "a:", "\n", "\n\n", "[",
-     "- I\n", "I. ", "this ", "---\n",
-     "mail ", "Dear x,\n", "\x00", "> I\n", "{", "A I", "A - ", "# a\n", "(A"],
-)  # fmt: skip
-@pytest.mark.slow
-def test_any_megabyte_costs_linear_time(piece: str) -> None:
-    """Ten times the text takes about ten times as long, hostile or not; a quadratic rule would take a hundred."""
-    short, long = (min(seconds(piece * (size // len(piece))) for _ in range(3)) for size in (30_000, 300_000))
-    assert long <= 50 * short + 0.2, (short, long)
-
-
-def seconds(text: str) -> float:
-    began = time.process_time()
-    segment(text)
-    return time.process_time() - began

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 
 import pytest
@@ -180,38 +179,6 @@ def test_a_long_message_is_read_to_its_end() -> None:
     page = "The committee met on Tuesday. It approved the budget for the coming year. " * 110
     assert [fact.text for fact in extract(f"{page}\n\nI live in Oslo.", 0)] == ["I live in Oslo."]
     assert len(extract("\n".join(f"I own {number} boats." for number in range(2, 32)), 0)) == 30
-
-
-_HOSTILE = [
-    "I ",
-    "my ",
-    "I am a ",
-    '"',
-    "'I ",
-    "`",
-    "and I ",
-    "I live in ",
-    "a-b ",
-    ", I",
-    "(",
-    "you are ",
-    "> I\n",
-    "write a ",
-    "As A ",
-    "A: ",
-    "I have a very ",
-    "my favourite a ",
-    "turn it ",
-]
-
-
-@each_row("piece", _HOSTILE)
-def test_hostile_text_costs_moments(piece: str) -> None:
-    """The longest message that is read at all, made of the beginnings of statements, does not hold up the writer."""
-    text = piece * (7_900 // len(piece))
-    started = time.thread_time()
-    extract(text, 0)
-    assert time.thread_time() - started < 5
 
 
 @given(st.text(alphabet="I'm livework at ,.?!\n\"`<>aé我😂", max_size=200))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests import encryption, fake, recall_cost, stack_profile
+from loadtests import fake, recall_cost, stack_profile
 from loadtests.__main__ import main
 from loadtests.attack import watch
 from loadtests.client import Job, Load, Outcome
@@ -143,15 +143,6 @@ def test_a_question_to_a_server_costs_little_more_than_to_an_embedded_store(tmp_
         best[arm] = min(best.get(arm, figures["p50"]), figures["p50"])
     assert best["server"] <= _SERVER_TO_EMBEDDED * best["embedded"], best
     assert best["server_learns"] >= _LEARNS_TO_EMBEDDED * best["embedded_learns"], best
-
-
-@pytest.mark.slow
-async def test_what_sealing_costs_is_shown_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
-    """The same memories in clear, sealed, and with turned vectors; a row and three figures each."""
-    await encryption.main(60, rounds=10)
-    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
-    assert [name for name, *_ in rows] == ["clear", "sealed", "sealed, vectors turned"]
-    assert all(float(figure) > 0 for _, *figures in rows for figure in figures)
 
 
 @pytest.mark.slow

@@ -57,7 +57,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`other` is the id of the memory that says the same or is newer; `safe`: `mend` can repair it."""
+    """`other` is the id of the memory that says the same or is newer; `safe`: `audit_repair` can repair it."""
 
     complaint: Complaint
     memory: Memory
@@ -151,7 +151,7 @@ def _said(memory: Memory) -> tuple[Millis, Millis, str]:
     return memory.updated_at, memory.created_at, memory.id
 
 
-# In this order: after `mend` has repaired the findings of one, the next need not judge them.
+# In this order: after `repair` has repaired the findings of one, the next need not judge them.
 REPAIRABLE = (_expired, _secrets, _duplicates, _outdated)
 
 

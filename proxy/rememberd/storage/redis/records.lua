@@ -1,4 +1,4 @@
--- Receipts, frozen blocks, pauses and the memory tool's files, one operation at a time; begins with prelude.lua.
+-- Receipts, cached blocks, pauses and the memory tool's files, one operation at a time; begins with prelude.lua.
 --
 -- receipt:ID          hash: user scope at turn body write, written (ids, a line each)
 -- receipts            sorted set of ids by time; receipts:USER the same of one user

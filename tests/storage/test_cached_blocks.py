@@ -116,7 +116,7 @@ async def test_no_block_made_before_an_erasure_comes_back(block_cache: BlockCach
 
 
 async def test_old_blocks_expire(block_cache: BlockCache) -> None:
-    """Blocks frozen before the given time go, younger ones stay."""
+    """Blocks cached before the given time go, younger ones stay."""
     now = int(time.time() * 1000)
     await block_cache.put(ADA, "turn", 0, b"block", at=now)
     assert await block_cache.expire(now - 60_000) == 0
