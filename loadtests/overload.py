@@ -30,7 +30,7 @@ SECONDS = 15.0
 DRAINS_WITHIN_S = 600.0
 
 
-def overload(seconds: float = SECONDS, shares: tuple[float, ...] = SHARES) -> dict[str, Any]:
+def overload(seconds: float) -> dict[str, Any]:
     busy, others = busy_before(), Others()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="overload-")))
@@ -42,7 +42,7 @@ def overload(seconds: float = SECONDS, shares: tuple[float, ...] = SHARES) -> di
         load.run(_job(target, 1.0, None, seed=1))
         capacity = len(load.run(_job(target, seconds, None, seed=2)).latency) / seconds
         exposition.drained(target, DRAINS_WITHIN_S)
-        rows = [_row(target, load, share, capacity, seconds) for share in shares]
+        rows = [_row(target, load, share, capacity, seconds) for share in SHARES]
         found = {"machine": describe(), "busy_before": busy, "busy_during": round(others.cores(), 2)}
     found |= {"capacity_rps": capacity, "rows": rows}
     return found | {"verdict": overload_sentences(found)}

@@ -67,7 +67,7 @@ def cases() -> list[Case]:
     ]
 
 
-def measure(case: Case, rounds: int = ROUNDS) -> Measured:
+def measure(case: Case) -> Measured:
     body = json_body.parse(case.raw)
     asked = chat.question(body)
     assert asked is not None
@@ -80,7 +80,7 @@ def measure(case: Case, rounds: int = ROUNDS) -> Measured:
     }
     assert orjson.loads(ways["anew"]()) == orjson.loads(ways["spliced"]())  # type: ignore[arg-type]
     best = dict.fromkeys(ways, float("inf"))
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         for name, way in ways.items():
             began = time.perf_counter()
             way()

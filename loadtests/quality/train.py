@@ -104,10 +104,10 @@ class Example(NamedTuple):
     weight: float = 1.0
 
 
-def examples(name: str, folder: Path = CORPORA) -> list[Example]:
+def examples(name: str) -> list[Example]:
     """Raises `SystemExit` with the line that is wrong."""
     found = []
-    for file in sorted(folder.glob(f"{name}_*.tsv")):
+    for file in sorted(CORPORA.glob(f"{name}_*.tsv")):
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
             if line.count("\t") != 2:
                 raise SystemExit(f"{file}:{number}: label, language and text, with tabs between them")

@@ -142,11 +142,14 @@ def source(*folders: str) -> str:
 
 @pytest.mark.parametrize("document", [*DOCUMENTS, CHANGELOG], ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_every_name_shown_exists(document: Path) -> None:
-    """Metrics, headers, tests, and modules of `python -m`."""
+    """Metrics, headers, tests, files, and modules of `python -m`."""
     text, package, tests = document.read_text(), source("proxy"), source("tests")
     metrics = {re.sub("_(total|count|sum|bucket)$", "", name) for name in re.findall(r"\brememberd_[a-z_]+", text)}
     headers = {name.lower() for name in re.findall(r"`(X-[A-Z][A-Za-z-]+)", text)}
     modules = {name.replace(".", "/") for name in re.findall(r"python -m ((?:loadtests|tests)[\w.]*)", text)}
+    files = set(re.findall(r"`((?:[\w.-]+/)+[\w-]+\.(?:py|md|ya?ml|json|sh))`", text))
+    places = (ROOT, document.parent, ROOT / "proxy" / "rememberd", ROOT / "tests" / "support")
+    assert [name for name in files if not any((place / name).exists() for place in places)] == []
     assert [name for name in metrics if f'"{name}' not in package] == []
     assert [name for name in headers if name not in package.lower()] == []
     assert [name for name in re.findall(r"::(test_\w+)", text) if f"def {name}(" not in tests] == []

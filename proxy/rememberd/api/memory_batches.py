@@ -2,7 +2,7 @@
 move them to another scope."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,9 +34,8 @@ class MemoryBatches:
         caller: CallerResolver,
         writes: MemoryWrites,
         redact_too: tuple[str, ...] = (),
-        clock: Callable[[], Millis] = wall_clock,
     ) -> None:
-        self.caller, self.writes, self.redact_too, self.clock = caller, writes, redact_too, clock
+        self.caller, self.writes, self.redact_too = caller, writes, redact_too
 
     async def delete(self, request: Request) -> Response:
         """With `dry_run` the answer shows what would be deleted. The answer is sufficient to restore the memories. A
@@ -45,7 +44,7 @@ class MemoryBatches:
         memories = await self._going(request, space, fields)
         if fields.get("dry_run") is not True:
             ids = [each.id for each in memories]
-            await self.writes.store.delete(space, ids, at=self.clock())
+            await self.writes.store.delete(space, ids, at=wall_clock())
             await self.writes.block_cache.erase(space.user)  # also for a tool loop that is under way
             note(request.scope, count=len(ids))
         asked = set(fields["ids"])
@@ -54,7 +53,7 @@ class MemoryBatches:
 
     async def restore(self, request: Request) -> Response:
         """Restores memories that were deleted here, from the answer of the deletion, under their own ids."""
-        space, fields, now = self.caller.memories(request), await self.caller.fields(request), self.clock()
+        space, fields, now = self.caller.memories(request), await self.caller.fields(request), wall_clock()
         identity = self.caller.identity(request, counts=False)
         given = fields.get("memories")
         if not isinstance(given, list) or not given or not all(isinstance(each, dict) for each in given):
@@ -70,7 +69,7 @@ class MemoryBatches:
     async def edit(self, request: Request) -> Response:
         """Pins, unpins, marks private or not. What says the same as a memory that becomes private is marked, too. To
         undo it, send as `changes` the `id` and the `before` of each memory in the answer."""
-        space, now = self.caller.memories(request), self.clock()
+        space, now = self.caller.memories(request), wall_clock()
         changes = _changes(await self.caller.fields(request))
         old = {each.id: each for each in await self.writes.store.get(space, list(changes))}
         for memory in [
@@ -104,7 +103,7 @@ class MemoryBatches:
 
     async def move(self, request: Request) -> Response:
         """Exchanges that say the same are moved, too: otherwise the memory could still be found in the old scope."""
-        space, fields, now = self.caller.memories(request), await self.caller.fields(request), self.clock()
+        space, fields, now = self.caller.memories(request), await self.caller.fields(request), wall_clock()
         mover = self.caller.of_scope(request, str(fields.get("scope") or ""))
         target = mover.memories
         if target == space:
@@ -113,7 +112,7 @@ class MemoryBatches:
         new_ids = _ids_in(target, memories, mover.contributor)
         moved = {each.id: replace(contributed(mover, each), id=new_ids[each.id], updated_at=now) for each in memories}
         await self._put(mover, list(moved.values()), now)
-        await self.writes.store.delete(space, list(moved), at=self.clock())
+        await self.writes.store.delete(space, list(moved), at=wall_clock())
         await self.writes.block_cache.erase(space.user)
         note(request.scope, count=len(moved))
         ids = {old: new.id for old, new in moved.items()}
@@ -126,7 +125,7 @@ class MemoryBatches:
         found: dict[str, Memory] = {}
         for each in ids:
             if each not in found:
-                memories = await going(self.writes.store, self.writes.embedder, space, each, self.clock())
+                memories = await going(self.writes.store, self.writes.embedder, space, each, wall_clock())
                 found |= {memory.id: memory for memory in memories}
         self.caller.refuse_others(request, [found[each] for each in ids if each in found])
         return list(found.values())

@@ -104,7 +104,7 @@ def point_of(stored: Mapping[str, Any]) -> Point:
     return Point(**{**stored, "memory": memory_of(stored["memory"]), "sparse": Sparse(*stored["sparse"])})
 
 
-def candidate(payload: Mapping[str, Any], dense: float, bm25: float, *, named: bool = False) -> Candidate:
+def candidate(payload: Mapping[str, Any], dense: float, bm25: float) -> Candidate:
     """A row of a search, for `Candidates.of`. The `LIGHT` keys of `payload` are enough; a point of an earlier version
     lacks `answer` and `topics`."""
     values: list[Any] = [payload.get(key) for key in LIGHT]
@@ -124,7 +124,6 @@ def candidate(payload: Mapping[str, Any], dense: float, bm25: float, *, named: b
         turn_id,
         topics,
         answer or 0,
-        named,
     )
 
 

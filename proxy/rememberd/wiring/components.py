@@ -56,13 +56,12 @@ async def search_disk(data: Path, texts: Mapping[str, str]) -> dict[str, Any]:
     return {"files": len(found), "bytes": sum(each.size for each in found), "texts": len(texts), "left": left}
 
 
-def build_groups(settings: Settings, seal: Encryption, *, read_only: bool = False) -> Groups:
+def build_groups(settings: Settings, seal: Encryption) -> Groups:
     """Raises `ConfigError` for an invalid URL."""
     codec = GroupCodec(seal.keyring.root if seal.keyring else None)
     configured = configured_groups(settings.groups or ())
     if not settings.memory.queue.url:
-        file = Database(settings.data_path / "groups.db", read_only=read_only)
-        return Groups(configured, SqliteGroups(file, codec))
+        return Groups(configured, SqliteGroups(Database(settings.data_path / "groups.db"), codec))
     from rememberd.storage.redis.client import RedisClient
     from rememberd.storage.redis.records import RedisGroups
 
