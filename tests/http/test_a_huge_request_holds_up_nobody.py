@@ -16,7 +16,7 @@ import pytest
 from rememberd.dialects import client_text as boilerplate
 from rememberd.dialects import user_message
 from rememberd.dialects.registry import CHAT_PATHS, Dialect
-from rememberd.dialects.side_tasks import is_side_task
+from rememberd.dialects.side_tasks import ENOUGH, program_odds
 from rememberd.memory.learn.build_memories import SIDE_CHARS, TAIL_CHARS, episode, redacted
 from rememberd.memory.text_similarity import opposes, says_the_same
 from rememberd.pipeline.chat_request import UserTurn, user_turn
@@ -76,7 +76,7 @@ _TINY: list[dict[str, Any]] = [
 
 
 def _turn_of(dialect: Dialect, body: dict[str, Any]) -> UserTurn | None:
-    asked = None if is_side_task({}, body) else dialect.question(body)
+    asked = None if program_odds({}, body) >= ENOUGH else dialect.question(body)
     return user_turn(dialect, Identity("ada"), asked, body) if asked else None
 
 

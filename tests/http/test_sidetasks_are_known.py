@@ -10,12 +10,13 @@ import json
 import re
 import textwrap
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rememberd.dialects.side_tasks import is_side_task
+from rememberd.dialects.side_tasks import ENOUGH, Pattern, program_odds
 from tests.support.tables import each_row
 
 DATA = Path(__file__).parents[1] / "data"
@@ -31,6 +32,10 @@ PROSE = (
     "Поезд пришёл поздно вечером, и мы пошли домой пешком. ",
     "湖边的小路在春天开满了花。",
 )
+
+
+def is_side_task(headers: dict[str, str], body: dict[str, Any], patterns: Sequence[Pattern] = ()) -> bool:
+    return program_odds(headers, body, patterns) >= ENOUGH
 
 
 def chat(user: str, system: str | None = None) -> dict[str, Any]:

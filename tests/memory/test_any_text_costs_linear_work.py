@@ -34,8 +34,8 @@ from tests.support.tables import each_row
 from tests.support.text_readers import Reader, text_readers
 
 
-def side_task(text: str) -> bool:
-    return side_tasks.is_side_task({}, {"messages": [{"role": "user", "content": text}]}, [])
+def side_task(text: str) -> float:
+    return side_tasks.program_odds({}, {"messages": [{"role": "user", "content": text}]})
 
 
 def spliced(text: str) -> bytes:
@@ -70,7 +70,7 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "user_typed_text": client_text.user_typed_text,
     "is_client_generated": client_text.is_client_generated,
     "segment": segments.segment,
-    "is_side_task": side_task,
+    "program_odds": side_task,
     "hands_in": attribution_words.hands_in,
     "speaks_of_self": attribution_words.speaks_of_self,
     "is_own_introduction": attribution_words.is_own_introduction,

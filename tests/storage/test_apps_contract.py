@@ -22,29 +22,19 @@ from rememberd.access.apps import (
 )
 from rememberd.encryption.pauses import SealedApps
 from rememberd.errors import QueueUnavailable
-from rememberd.storage.redis.client import RedisClient
 from rememberd.storage.redis.records import RedisApps
 from rememberd.storage.sqlite.apps import SqliteApps
 from rememberd.storage.sqlite.database import Database
-from tests.support.sealing import opened, opened_in_redis
+from tests.support.sealing import PLACES, kept_in, opened
 
 MINUTE, NOW = 60_000, 1_790_000_000_000
 
 
-@pytest.fixture(params=["sqlite", "redis", "sealed", "sealed redis"])
+@pytest.fixture(params=PLACES)
 async def apps(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[AppStore]:
     """One promise, two adapters, and either of them under seal."""
-    if "redis" not in request.param:
-        file = SqliteApps(Database(tmp_path / "queue.db"))
-        async with opened(tmp_path) as keyring:
-            yield SealedApps(file, keyring) if request.param == "sealed" else file
-        await file.database.close()
-        return
-    shared = RedisClient(request.getfixturevalue("redis_url"), soon_ms=5_000)
-    async with opened_in_redis(request.getfixturevalue("redis_url")) as keyring:
-        bare = RedisApps(shared)
-        yield SealedApps(bare, keyring) if request.param == "sealed redis" else bare
-    await shared.close()
+    async with kept_in(request, tmp_path, SqliteApps, RedisApps, SealedApps) as apps:
+        yield apps
 
 
 def seen(app: str, at: int, requests: int = 1, key: str = "laptop") -> Sighting:

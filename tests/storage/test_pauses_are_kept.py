@@ -13,26 +13,17 @@ from rememberd.ports import PauseStore
 from rememberd.storage.redis.client import RedisClient
 from rememberd.storage.redis.queue import RedisQueue
 from rememberd.storage.redis.records import RedisPauses
-from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.pauses import SqlitePauses
 from rememberd.types import EVERY_SCOPE, Space
 from tests.support.queue_contract import claimed, found_in, turn
-from tests.support.sealing import opened, opened_in_redis
+from tests.support.sealing import PLACES, kept_in
 
 
-@pytest.fixture(params=["sqlite", "redis", "sealed", "sealed redis"])
+@pytest.fixture(params=PLACES)
 async def pauses(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[PauseStore]:
-    if "redis" not in request.param:
-        file = SqlitePauses(Database(tmp_path / "queue.db"))
-        async with opened(tmp_path) as keyring:
-            yield SealedPauses(file, keyring) if request.param == "sealed" else file
-        await file.database.close()
-        return
-    shared = RedisClient(request.getfixturevalue("redis_url"), soon_ms=5_000)
-    pauses = RedisPauses(shared)
-    async with opened_in_redis(request.getfixturevalue("redis_url")) as keyring:
-        yield SealedPauses(pauses, keyring) if request.param == "sealed redis" else pauses
-    await shared.close()
+    """One promise, two adapters, and either of them under seal."""
+    async with kept_in(request, tmp_path, SqlitePauses, RedisPauses, SealedPauses) as pauses:
+        yield pauses
 
 
 async def test_a_pause_lasts_until_it_is_ended(pauses: PauseStore) -> None:

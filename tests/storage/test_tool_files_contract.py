@@ -10,31 +10,21 @@ import pytest
 
 from rememberd.encryption.records import SealedToolFiles
 from rememberd.ports import ToolFileStore
-from rememberd.storage.redis.client import RedisClient
 from rememberd.storage.redis.records import RedisToolFiles
 from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.tool_files import SqliteToolFiles
 from rememberd.types import Space
-from tests.support.sealing import opened, opened_in_redis
+from tests.support.sealing import PLACES, kept_in, opened
 
 ADA, WORK, BOB = Space("ada"), Space("ada", "work"), Space("bob")
 BODY = b'{"/memories/a: b.md": "Zwitscherling \xc3\xa9:1\\n"}'
 
 
-@pytest.fixture(params=["sqlite", "redis", "sealed", "sealed redis"])
+@pytest.fixture(params=PLACES)
 async def files(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ToolFileStore]:
     """One promise, two adapters, and either of them under seal."""
-    if "redis" not in request.param:
-        file = SqliteToolFiles(Database(tmp_path / "queue.db"))
-        async with opened(tmp_path) as keyring:
-            yield SealedToolFiles(file, keyring) if request.param == "sealed" else file
-        await file.database.close()
-        return
-    shared = RedisClient(request.getfixturevalue("redis_url"))
-    async with opened_in_redis(request.getfixturevalue("redis_url")) as keyring:
-        bare = RedisToolFiles(shared)
-        yield SealedToolFiles(bare, keyring) if request.param == "sealed redis" else bare
-    await shared.close()
+    async with kept_in(request, tmp_path, SqliteToolFiles, RedisToolFiles, SealedToolFiles) as files:
+        yield files
 
 
 async def test_files_come_back_to_their_space_only(files: ToolFileStore) -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from rememberd.encryption.usage import SealedUsage
 from rememberd.errors import QueueUnavailable
-from rememberd.storage.redis.client import RedisClient
 from rememberd.storage.redis.usage import RedisUsage
 from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.usage import SqliteUsage
@@ -17,26 +16,18 @@ from rememberd.telemetry.usage.answers import Tokens
 from rememberd.telemetry.usage.counts import KEPT_DAYS, Counts, UsageKey, UsageStore, days_before, today
 from rememberd.telemetry.usage.meter import UsageMeter
 from rememberd.types import Deployment, Principal
-from tests.support.sealing import opened, opened_in_redis
+from tests.support.sealing import PLACES, kept_in
 
 ADA = UsageKey(today(), "work", "ada", "gpt", "openai/gpt-4o")
 BOB = ADA._replace(user="bob", model="claude")
 SOME = Counts(requests=1, input=100, cached=40, output=10, memory=30)
 
 
-@pytest.fixture(params=["sqlite", "redis", "sealed", "sealed redis"])
+@pytest.fixture(params=PLACES)
 async def usage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[UsageStore]:
-    if "redis" not in request.param:
-        file = SqliteUsage(Database(tmp_path / "queue.db"))
-        async with opened(tmp_path) as keyring:
-            yield SealedUsage(file, keyring) if request.param == "sealed" else file
-        await file.database.close()
-        return
-    shared = RedisClient(request.getfixturevalue("redis_url"), soon_ms=5_000)
-    counted = RedisUsage(shared)
-    async with opened_in_redis(request.getfixturevalue("redis_url")) as keyring:
-        yield SealedUsage(counted, keyring) if request.param == "sealed redis" else counted
-    await shared.close()
+    """One promise, two adapters, and either of them under seal."""
+    async with kept_in(request, tmp_path, SqliteUsage, RedisUsage, SealedUsage) as usage:
+        yield usage
 
 
 async def test_counts_add_up(usage: UsageStore) -> None:

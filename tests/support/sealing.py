@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from rememberd.encryption.keyring import Keyring
 from rememberd.encryption.master_key import masters
@@ -40,6 +43,30 @@ async def opened_in_redis(url: str, master: str = OLD) -> AsyncIterator[Keyring]
         yield keyring
     finally:
         await keyring.close()
+
+
+PLACES = ["sqlite", "redis", "sealed", "sealed redis"]
+
+
+@asynccontextmanager
+async def kept_in(
+    request: pytest.FixtureRequest,
+    folder: Path,
+    in_file: Callable[[Database], Any],
+    in_redis: Callable[[RedisClient], Any],
+    sealed: Callable[[Any, Keyring], Any],
+) -> AsyncIterator[Any]:
+    """The adapter of a fixture whose parameter is one of `PLACES`."""
+    if "redis" in request.param:
+        url: str = request.getfixturevalue("redis_url")
+        shared: Any = RedisClient(url, soon_ms=5_000)
+        bare, keys = in_redis(shared), opened_in_redis(url)
+    else:
+        shared = Database(folder / "queue.db")
+        bare, keys = in_file(shared), opened(folder)
+    async with keys as keyring:
+        yield sealed(bare, keyring) if "sealed" in request.param else bare
+    await shared.close()
 
 
 def _said(fresh: bool) -> Callable[[], Awaitable[bool]]:

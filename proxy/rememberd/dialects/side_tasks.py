@@ -70,11 +70,6 @@ class Pattern(Protocol):
         """Truthy if the pattern matches at the beginning of `text`."""
 
 
-def is_side_task(headers: Mapping[str, str], body: Mapping[str, Any], patterns: Sequence[Pattern] = ()) -> bool:
-    """True if no person waits for this answer: see `program_odds`."""
-    return program_odds(headers, body, patterns) >= ENOUGH
-
-
 def program_odds(headers: Mapping[str, str], body: Mapping[str, Any], patterns: Sequence[Pattern] = ()) -> float:
     """The log odds that a program and not a person sent this; infinite if the request says so. From `ENOUGH` on it is
     a side task, from `DOUBTFUL` on it is unsure. `headers` have lower-case names; `body` is of any dialect;
