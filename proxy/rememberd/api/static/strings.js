@@ -277,7 +277,7 @@ export const ANSWERS = {
   learning: "learning…",
   learnedSome: (n) => `${number(n)} learned`,
   learnedNone: "nothing learned",
-  row: { question: "Question", answer: "Answer", model: "Model", app: "App", memory: "Memory", cost: "Tokens added", recall: "Recall time", id: "Receipt" },
+  row: { answer: "Answer", model: "Model", app: "App", memory: "Memory", cost: "Tokens added", recall: "Recall time", id: "Receipt" },
   wentIn: "What went in, and why",
   correct: "Wrong? Open a memory to correct or delete it here.",
   noMemory: "No memory.",
