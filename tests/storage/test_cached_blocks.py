@@ -4,47 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from rememberd.encryption.records import SealedBlockCache
 from rememberd.ports import BlockCache
-from rememberd.storage.redis.client import RedisClient
 from rememberd.storage.redis.records import RedisBlockCache
 from rememberd.storage.sqlite.block_cache import SqliteBlockCache
-from rememberd.storage.sqlite.database import Database
 from rememberd.types import Space
-from tests.support.sealing import opened, opened_in_redis
+from tests.support.sealing import PLACES, kept_in
 
 ADA = Space("ada")
 
 
-@pytest.fixture(params=["sqlite", "redis", "sealed", "sealed redis"])
+@pytest.fixture(params=PLACES)
 async def workers(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[list[BlockCache]]:
     """Two web processes, each with a connection of its own."""
-    if "redis" not in request.param:
-        databases = [Database(tmp_path / "queue.db") for _ in range(2)]
-        clear = [SqliteBlockCache(each) for each in databases]
-        async with opened(tmp_path) as one, opened(tmp_path) as other:
-            sealed = [
-                SealedBlockCache(block_cache, keyring)
-                for block_cache, keyring in zip(clear, (one, other), strict=True)
-            ]
-            yield list[BlockCache](sealed if request.param == "sealed" else clear)
-        for database in databases:
-            await database.close()
-        return
-    url = request.getfixturevalue("redis_url")
-    connections = [RedisClient(url, soon_ms=5_000) for _ in range(2)]
-    bare = [RedisBlockCache(each) for each in connections]
-    async with opened_in_redis(url) as one, opened_in_redis(url) as other:
-        hidden = [
-            SealedBlockCache(block_cache, keyring) for block_cache, keyring in zip(bare, (one, other), strict=True)
-        ]
-        yield list[BlockCache](hidden if request.param == "sealed redis" else bare)
-    for shared in connections:
-        await shared.close()
+    kept = partial(kept_in, request, tmp_path, SqliteBlockCache, RedisBlockCache, SealedBlockCache)
+    async with kept() as one, kept() as other:
+        yield [one, other]
 
 
 @pytest.fixture
@@ -57,7 +37,7 @@ def other_worker(workers: list[BlockCache]) -> BlockCache:
     return workers[1]
 
 
-async def test_a_block_frozen_by_one_worker_is_thawed_by_another(
+async def test_a_block_that_one_worker_cached_is_found_by_another(
     block_cache: BlockCache, other_worker: BlockCache
 ) -> None:
     """The bytes and the version at which they were made, under their own space and key only."""
@@ -101,7 +81,7 @@ async def test_versions_count_the_changes_of_a_space(block_cache: BlockCache, ot
 
 
 async def test_no_block_made_before_an_erasure_comes_back(block_cache: BlockCache) -> None:
-    """Erasing drops the user's blocks, and a worker that recalled just before it cannot freeze what it found."""
+    """Erasing drops the user's blocks, and a worker that recalled just before it cannot cache what it found."""
     before = await block_cache.bump(ADA)
     await block_cache.put(ADA, "turn", before, b"secret", at=1)
     await block_cache.put(Space("bob"), "turn", 0, b"bob's", at=1)

@@ -11,14 +11,13 @@ import pytest
 
 from rememberd.encryption.records import SealedReceipts
 from rememberd.ports import ReceiptStore
-from rememberd.storage.redis.client import RedisClient
 from rememberd.storage.redis.records import RedisReceipts
 from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.queue import SqliteQueue
 from rememberd.storage.sqlite.receipts import SqliteReceipts
 from rememberd.types import Receipt, Space
 from tests.support.queue_contract import turn
-from tests.support.sealing import opened, opened_in_redis
+from tests.support.sealing import PLACES, kept_in
 
 ADA = Space("ada")
 RECEIPT = Receipt("r1", ADA, 1_000, "hit", "gpt-4o", "t1", ("m1", "m2"), 120, 3.5, "pending")
@@ -31,21 +30,11 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     await database.close()
 
 
-@pytest.fixture(params=["sqlite", "redis", "sealed", "sealed redis"])
-async def receipts(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> AsyncIterator[ReceiptStore]:
+@pytest.fixture(params=PLACES)
+async def receipts(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ReceiptStore]:
     """One promise, two adapters, and either of them under seal."""
-    if request.param == "sealed":
-        async with opened(tmp_path) as keyring:
-            yield SealedReceipts(SqliteReceipts(database), keyring)
-        return
-    if request.param == "sqlite":
-        yield SqliteReceipts(database)
-        return
-    shared = RedisClient(request.getfixturevalue("redis_url"))
-    async with opened_in_redis(request.getfixturevalue("redis_url")) as keyring:
-        bare = RedisReceipts(shared)
-        yield SealedReceipts(bare, keyring) if request.param == "sealed redis" else bare
-    await shared.close()
+    async with kept_in(request, tmp_path, SqliteReceipts, RedisReceipts, SealedReceipts) as receipts:
+        yield receipts
 
 
 async def test_a_receipt_comes_back_whole(receipts: ReceiptStore) -> None:
