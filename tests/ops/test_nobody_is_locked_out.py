@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -13,9 +14,12 @@ import pytest
 
 from loadtests.servers import free_port
 from rememberd.cli.main import main
+from rememberd.storage.sqlite.database import Database
+from rememberd.storage.sqlite.queue import SqliteQueue
 from tests.support.fake_model import FakeModel
 from tests.support.proxy_in_process import running_here
 from tests.support.proxy_server import ask, eventually, memories, remembered, running
+from tests.support.queue_contract import turn
 
 
 def keys(folder: Path, *words: str) -> int:
@@ -82,6 +86,36 @@ def test_a_key_that_the_running_proxy_does_not_know_is_named_as_such(
             said = capsys.readouterr().err
             assert f"The proxy at 127.0.0.1:{port} does not accept this key" in said
             assert str(other / "data") in said
+
+
+@pytest.mark.slow
+def test_what_was_just_said_is_adopted_too(
+    tmp_path: Path, upstream: FakeModel, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Turns wait for the writer when the key is made: nothing of them stays with `local`. Without a running proxy the
+    command says that they wait."""
+    with running(tmp_path, {"model-a": upstream.url}, keys=None) as proxy:
+        with httpx.Client(base_url=proxy.url, timeout=120) as local:
+            for number in range(12):
+                ask(local, f"My cat number {number} is called Mia{number}.")
+        # The port of `running` is a free one, which the command does not find in the settings.
+        settings = json.loads((tmp_path / "rememberd.yaml").read_text())
+        settings["server"] = {"port": int(proxy.url.rpartition(":")[2])}
+        (tmp_path / "rememberd.yaml").write_text(json.dumps(settings))
+        assert keys(tmp_path, "create", "ada", "--user", "ada", "--adopt-local") == 0
+        said = capfd.readouterr()
+        assert "not learned yet" not in said.err
+        assert keys(tmp_path, "create", "loc", "--user", "local") == 0
+        with proxy.client(key=said.out.strip()) as ada:
+            assert len([each for each in memories(ada) if each["kind"] == "episode"]) == 12
+        with proxy.client(key=capfd.readouterr().out.strip()) as left:
+            eventually(lambda: left.get("/v1/models").status_code == 200)
+            assert memories(left) == []
+    queue = SqliteQueue(Database(tmp_path / "data" / "queue.db"))
+    asyncio.run(queue.put(turn("f" * 32, user="local")))
+    asyncio.run(queue.close())
+    assert keys(tmp_path, "create", "laptop", "--user", "ada", "--adopt-local") == 0
+    assert "not learned yet" in capfd.readouterr().err
 
 
 def test_revoking_the_last_key_says_that_nobody_gets_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import getpass
 import re
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +31,7 @@ from rememberd.types import Millis, Principal
 from rememberd.wiring import store as stores
 from rememberd.wiring.components import build_audit_log, build_embedder, build_keys, key_mark
 from rememberd.wiring.encryption import Encryption, open_encryption
+from rememberd.wiring.queue import existing_queue
 
 EXAMPLES = """\
   rememberd keys create ada --user ada                            # the key is shown once; valid within a second
@@ -50,6 +52,10 @@ Without a key you were the user `local`: its {held} memories stay there, and thi
 _ELSEWHERE = """
 The proxy at {host}:{port} does not accept this key: it seems to read other settings than this command, which keeps
 keys in {place}. Run the command with the proxy's --config (or $REMEMBERD_CONFIG) and its environment."""
+_STILL_WAITING = """
+Some of what was said without a key is not learned yet, and will be remembered for `local`. When the proxy runs and
+`rememberd check` says that 0 turns are waiting:  rememberd keys create ANOTHER-NAME --user {user} --adopt-local"""
+_LEARNED_WITHIN_SECONDS = 30.0
 _ACCEPTED_WITHIN_SECONDS, _BETWEEN_SECONDS = 4.0, 0.25
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -175,8 +181,11 @@ async def _tell_or_adopt(settings: Settings, encryption: Encryption, user: str |
     try:
         async with stores.for_command(settings, embedder, encryption.store) as store:
             if adopt_local and user is not None:
+                waiting = await _wait_until_learned(settings)
                 moved = await adopt(store, embedder, LOCAL.name, user, wall_clock())
                 print(f"{moved} memories of `local` belong to {user} now", file=sys.stderr)
+                if waiting:
+                    print(_STILL_WAITING.format(user=user), file=sys.stderr)
                 return
             spaces = await store.spaces(LOCAL.name)
             held = sum([await store.count(space, now=wall_clock(), include_past=True) for space in spaces])
@@ -184,6 +193,19 @@ async def _tell_or_adopt(settings: Settings, encryption: Encryption, user: str |
         embedder.close()
     if held:
         print(_OWNED_BY_LOCAL.format(held=held, user=user or "USER"), file=sys.stderr)
+
+
+async def _wait_until_learned(settings: Settings) -> bool:
+    """Wait for the turns of `local` in the queue: the writer stores what they say for `local`. Returns whether some
+    still wait; those of a proxy that does not run are not waited for."""
+    runs = await asyncio.to_thread(running_proxy, settings) is not None
+    end, now = time.monotonic() + runs * _LEARNED_WITHIN_SECONDS, wall_clock()
+    async with existing_queue(settings) as records:
+        while records is not None and await records.queue.has_earlier(LOCAL.name, now):
+            if time.monotonic() >= end:
+                return True
+            await asyncio.sleep(_BETWEEN_SECONDS)
+    return False
 
 
 def _warn_if_closed(settings: Settings, keys: Sequence[ApiKey]) -> None:
