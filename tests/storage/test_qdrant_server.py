@@ -16,7 +16,7 @@ import pytest
 from rememberd import __version__
 from rememberd.cli.check import check
 from rememberd.errors import ConfigError, StoreUnavailable
-from rememberd.settings.schema import Memory, Settings, Store
+from rememberd.settings.schema import Memory, Queue, Settings, Store
 from rememberd.storage.format_version import FORMAT
 from rememberd.storage.qdrant import removals as qdrant_removals
 from rememberd.storage.qdrant import store as qdrant_store
@@ -345,6 +345,16 @@ async def test_the_check_changes_nothing_on_the_server(
     await point_alias(store.connection, "rememberd", other)
     assert "until the next start changes over" in await said()
     await store.close()
+
+
+async def test_the_check_does_not_blame_the_server_for_an_absent_redis(
+    qdrant: QdrantDouble, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    memory = Memory(store=Store(qdrant.url), queue=Queue("redis://127.0.0.1:1/0"))
+    assert await check(Settings(data_dir=str(tmp_path), memory=memory), {}) == 1
+    said = capsys.readouterr().out
+    assert "WRONG  Redis" in said
+    assert "ok     store      the Qdrant server answers" in said
 
 
 async def test_the_check_names_each_address_that_is_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
+from rememberd import __version__
 from rememberd.errors import QueueUnavailable, StoreUnavailable
 from rememberd.memory.recall.retrieve import Retrieved, Wanted
 from rememberd.search_results import Candidates, Query
 from rememberd.storage.edge.client import EdgeClient
 from rememberd.storage.edge.server import serving
-from rememberd.storage.edge.socket_protocol import socket_path
+from rememberd.storage.edge.socket_protocol import READ_AHEAD_BYTES, Frames, frame, socket_path
 from rememberd.storage.edge.store import EdgeStore
 from rememberd.types import Millis
 from tests.support.store_contract import ANN, DIM, EAST, NOW, point, recallable, words
@@ -34,6 +35,17 @@ async def served(folder: Path, socket: Path) -> AsyncIterator[EdgeClient]:
         yield client
         await client.close()
     await store.close()
+
+
+async def test_a_command_of_another_version_is_told_so(tmp_path: Path) -> None:
+    """It asks the running proxy for something that this version does not know."""
+    async with served(tmp_path / "store", tmp_path / "s"):
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "s")
+        writer.write(frame([1, "of_a_later_version", {}]))
+        ((_, _, error), _) = next(Frames().feed(await reader.read(READ_AHEAD_BYTES)))
+        writer.close()
+    assert f"the running proxy is rememberd {__version__}" in str(error)
+    assert "of_a_later_version" in str(error)
 
 
 class _Copying(EdgeStore):

@@ -83,7 +83,7 @@ async def _findings(settings: Settings, environ: Mapping[str, str], upgrade: boo
     yield await _tried("statements", _judged_by_meaning, _LOADING_SECONDS)
     if reachable:
         yield await _tried("queue", lambda: ask.queue(settings))
-    yield await _tried("store", lambda: ask.store(settings))
+    yield await _tried("store", lambda: ask.store(settings, redis_answers=reachable))
     if any(getattr(settings.memory.store, f"next_{name}") is not None for name in MOVES):
         yield await _tried("next store", lambda: ask.next_store(settings))
     if reachable:

@@ -77,7 +77,7 @@ async def extraction_queue(
     return f"{wanted.model}: {spent}; {stats.waiting} turns waiting"
 
 
-async def store(settings: Settings) -> str:
+async def store(settings: Settings, *, redis_answers: bool = True) -> str:
     url, embedder = settings.memory.store.url, build_embedder(settings)
     await embedder.start()
     if url is None and not socket_path(settings.data_path).exists():
@@ -86,6 +86,8 @@ async def store(settings: Settings) -> str:
         return "embedded; not running (start `rememberd serve`)"
     check_move(settings.data_path, place(settings))
     await _every_address(settings.memory.store)
+    if url and not redis_answers:  # which has the deletions that a reader of the store asks for
+        return "the Qdrant server answers"
     async with open_encryption(settings, read_only=True) as seal:
         opened = (
             seal.store(stores.on_server(settings, embedder, "reading"))

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 from prometheus_client import Counter
 
+from rememberd import __version__
 from rememberd.errors import InputRejected, MemoryUnavailable, StoreUnavailable
 from rememberd.memory.recall.retrieve import Wanted, retrieve
 from rememberd.ports import MemoryStore, PageQuery
@@ -118,6 +119,9 @@ async def _answer(
     methods: Mapping[str, Method], method: str, arguments: dict[str, Any], vector: bytes
 ) -> tuple[Any, bytes, Any]:
     """The result, its columns, and the error: either the first or the last is None."""
+    if method not in methods:
+        known = f"the running proxy is rememberd {__version__}, which does not know `{method}`"
+        return None, b"", pack_error(StoreUnavailable(f"{known}: restart it with the version of this command"))
     try:
         result = await methods[method](**_typed(arguments, vector))
         return (*pack_candidates(result), None) if isinstance(result, Candidates) else (result, b"", None)
