@@ -74,7 +74,7 @@ def nginx(folder: Path, behind: str) -> Iterator[str]:
 def caddy(folder: Path, behind: str) -> Iterator[str]:
     """The example by plain HTTP, for nobody gives this machine a certificate, and to one address."""
     port, example = free_port(), (INTERNET / "Caddyfile").read_text()
-    begin, end = example.index("\t\tdynamic a {"), example.index("\t\t# A token leaves")
+    begin, end = example.index("\t\tdynamic a {"), example.index("\t\tflush_interval")
     config = folder / "Caddyfile"
     config.write_text("{\n\tadmin off\n}\n" + example[:begin] + f"\t\tto {behind}\n" + example[end:])
     own = {"REMEMBERD_DOMAIN": f"http://127.0.0.1:{port}", "XDG_DATA_HOME": str(folder), "HOME": str(folder)}
