@@ -12,9 +12,10 @@ from difflib import SequenceMatcher
 
 from rememberd.dialects.attribution_words import MASK
 from rememberd.dialects.segments import segment
-from rememberd.memory.learn.rules.judge import SURE, SURELY_TELLS, judge_beginning, may_tell, words_that_tell
+from rememberd.memory.learn.rules.judge import SURE, judge_beginning
 from rememberd.memory.learn.rules.sentences import SPACES
 from rememberd.memory.learn.rules.statement import statement
+from rememberd.memory.learn.rules.values import SURELY_TELLS, may_tell, words_that_tell
 from rememberd.memory.recall.block import sides
 from rememberd.memory.text_similarity import KINDS, NAME, content, with_value_of
 from rememberd.ports import Embedder, MemoryStore

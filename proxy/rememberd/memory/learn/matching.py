@@ -9,10 +9,10 @@ from itertools import chain
 from typing import NamedTuple
 
 from rememberd.dialects.segments import segment
-from rememberd.memory.learn.rules.judge import tells
 from rememberd.memory.learn.rules.sentences import sentences
 from rememberd.memory.learn.rules.slots import is_single
 from rememberd.memory.learn.rules.statement import statement
+from rememberd.memory.learn.rules.values import tells
 from rememberd.memory.learn.rules.word_forms import same
 from rememberd.memory.learn.wishes.wish_words import (
     THAT,

@@ -3,19 +3,18 @@ another value of an attribute that has one at a time, or says that this thing ha
 
 from operator import attrgetter
 
-from rememberd.memory.learn.rules.judge import (
+from rememberd.memory.learn.rules.judge import enough, judge_beginning
+from rememberd.memory.learn.rules.slots import is_one_person, is_single
+from rememberd.memory.learn.rules.statement import Statement, statement
+from rememberd.memory.learn.rules.table import mentions
+from rememberd.memory.learn.rules.values import (
     LIKELY,
     clauses_of,
     denies_an_end,
-    enough,
-    judge_beginning,
     may_tell,
     tells,
     words_that_tell,
 )
-from rememberd.memory.learn.rules.slots import is_one_person, is_single
-from rememberd.memory.learn.rules.statement import Statement, statement
-from rememberd.memory.learn.rules.table import mentions
 from rememberd.memory.text_similarity import NEARLY_ALL, names_differ, names_only, negated, opposes, share_of
 from rememberd.types import Memory
 

@@ -21,9 +21,9 @@ from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.ids import fact_id, normal
 from rememberd.memory.learn import over
 from rememberd.memory.learn.clock_jumps import APART, told_before
-from rememberd.memory.learn.rules.judge import may_tell
 from rememberd.memory.learn.rules.natural_ends import dated
 from rememberd.memory.learn.rules.slots import is_single
+from rememberd.memory.learn.rules.values import may_tell
 from rememberd.memory.text_similarity import says_the_same
 from rememberd.ports import Embedder, MemoryStore
 from rememberd.types import NEVER, Memory, Millis, Space, Verdicts

@@ -13,25 +13,15 @@ from rememberd.dialects.attribution_words import ASKS, MASK
 from rememberd.dialects.segments import segment
 from rememberd.memory.ids import normal
 from rememberd.memory.learn.rules.clauses import clauses, told_end, without_lead
-from rememberd.memory.learn.rules.judge import (
-    SURE,
-    SURELY_TELLS,
-    changes,
-    enough,
-    judge,
-    judge_beginning,
-    judging,
-    makes_play,
-    may_tell,
-    words_that_tell,
-)
+from rememberd.memory.learn.rules.judge import SURE, enough, judge, judge_beginning, judging
 from rememberd.memory.learn.rules.natural_ends import dated, ends_at
-from rememberd.memory.learn.rules.non_statements import is_play
+from rememberd.memory.learn.rules.non_statements import is_play, makes_play
 from rememberd.memory.learn.rules.sentences import LONGEST_SENTENCE, sentences
 from rememberd.memory.learn.rules.slots import OF_KIND, is_single
 from rememberd.memory.learn.rules.statement import Statement, statement
 from rememberd.memory.learn.rules.table import begins, mentions, tables_for
 from rememberd.memory.learn.rules.told_value import AND, BREAK, TAILS, told_value
+from rememberd.memory.learn.rules.values import SURELY_TELLS, changes, may_tell, words_that_tell
 from rememberd.memory.text_similarity import with_value_of
 from rememberd.types import Fact, Millis, Turn
 

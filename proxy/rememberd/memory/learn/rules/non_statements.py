@@ -7,10 +7,32 @@ three times as long."""
 
 import re
 
+from rememberd.memory.learn.rules.judge import PART_ENDS, Judgement, judge, may_be_play
+from rememberd.memory.learn.rules.values import tells
+
+_SHORTEST_TAIL = 12  # characters; what is shorter goes with the words before it
+_LIKELY = 0.3  # chosen on the labelled turns
+_SURELY_A_STATEMENT = 0.9  # a sentence that is so surely a statement is not read by its last part
+
 
 def is_play(text: str) -> bool:
     """Whether all of the message is a role, a game, a story or a joke."""
     return bool(_NOT_THEIR_OWN.search(text.lower()) or _CAST.search(text))
+
+
+def makes_play(sentence: str) -> bool:
+    """Whether it makes the text around it fiction, as a whole or by its last part: "…, who sang that?"."""
+    if may_be_play(sentence) and _is_play(judge(sentence)):
+        return True
+    *_, last = [0, *(found.end() for found in PART_ENDS.finditer(sentence))]
+    tail = sentence[last:]
+    if len(tail) < _SHORTEST_TAIL or not may_be_play(tail) or judge(sentence).sure >= _SURELY_A_STATEMENT:
+        return False
+    return _is_play(judge(tail)) and not tells(sentence)
+
+
+def _is_play(judged: Judgement) -> bool:
+    return _LIKELY <= judged.play > judged.sure
 
 
 _FICTION = (

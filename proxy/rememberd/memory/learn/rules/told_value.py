@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from itertools import islice
 
 from rememberd.memory.learn.rules.clauses import without_lead
-from rememberd.memory.learn.rules.judge import tells
 from rememberd.memory.learn.rules.slots import is_single
 from rememberd.memory.learn.rules.statement import statement
 from rememberd.memory.learn.rules.table import mentions, tables_for
+from rememberd.memory.learn.rules.values import tells
 from rememberd.memory.text_similarity import WHOSE
 
 BREAK = re.compile(r"[,;:–—-]\s+")

@@ -16,8 +16,8 @@ import numpy as np
 
 from rememberd.dialects.attribution_words import MASK, hands_in
 from rememberd.dialects.segments import segment
-from rememberd.memory.learn.rules.judge import tells
 from rememberd.memory.learn.rules.sentences import sentences
+from rememberd.memory.learn.rules.values import tells
 from rememberd.memory.learn.wishes.wish_verbs import (
     clauses,
     may_wish,
