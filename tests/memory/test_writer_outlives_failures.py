@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import shutil
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -14,7 +15,7 @@ import pytest
 from rememberd.dialects import side_tasks
 from rememberd.errors import UpstreamUnavailable
 from rememberd.memory.embedding.embedder import MULTILINGUAL
-from rememberd.memory.learn.rules import judge
+from rememberd.memory.learn.rules import judge, values
 from rememberd.memory.learn.rules.extract import Rules
 from rememberd.memory.learn.wishes import memory_commands
 from rememberd.memory.learn.writer import MAX_ATTEMPTS
@@ -164,8 +165,12 @@ async def test_the_log_quotes_no_message(rig: Rig, extractor: Allergic, caplog: 
 
 
 @pytest.mark.parametrize("asked_s_ago", [0.0, 60.0])
-async def test_while_memories_are_asked_for_one_turn_is_learned_at_a_time(tmp_path: Path, asked_s_ago: float) -> None:
-    """An embedded store answers recalls from the same core; when nobody asks, turns are learned side by side."""
+@pytest.mark.parametrize("what", ["memories", "chats"])
+async def test_while_somebody_chats_one_turn_is_learned_at_a_time(
+    tmp_path: Path, what: str, asked_s_ago: float
+) -> None:
+    """An embedded store answers recalls from the same core, and web processes need it for chats without memory; when
+    nobody asks, turns are learned side by side. A backlog is learned in either case."""
     rig = Rig(tmp_path)
     for number in range(8):
         await rig.queue.put(turn(f"t{number}", f"user-{number}", text="I like tea.", at=number + 1))
@@ -183,7 +188,8 @@ async def test_while_memories_are_asked_for_one_turn_is_learned_at_a_time(tmp_pa
 
     rig.store.put = slow  # type: ignore[method-assign]
     writer, stop = rig.writer(), asyncio.Event()
-    writer.quiet_for = lambda: asked_s_ago
+    writer.quiet_for = (lambda: asked_s_ago) if what == "memories" else None
+    writer.chats_ago = lambda: asked_s_ago if what == "chats" else math.inf
     running = asyncio.create_task(writer.run(stop))
     while len(learned) < 8:
         await asyncio.sleep(0.01)
@@ -226,8 +232,7 @@ async def test_a_broken_classifier_costs_no_turn(
     if how != "missing":
         broken.write_bytes(whole.read_bytes()[:-300] if how == "cut off" else b"[]")
     monkeypatch.setattr(module, attribute, broken)
-    for judged in (judge.judge, judge.tells, judge._values, judge._value_by_words, memory_commands.memory_command):
-        judged.cache_clear()
+    _forget_judgements()
     rig = Rig(tmp_path, [Rules()])
     for number in range(2):
         await rig.queue.put(turn(f"t{number}", text="I live in Oslo. I gave up tennis, it was fun."))  # asks them all
@@ -238,16 +243,21 @@ async def test_a_broken_classifier_costs_no_turn(
     assert "I live in Oslo." in rig.texts()
     assert UNREADABLE.labels(name)._value.get() == before + 1
     assert caplog.text.count(f"without the classifier {name}.json") == 1
-    for judged in (judge.judge, judge.tells, judge._values, judge._value_by_words, memory_commands.memory_command):
-        judged.cache_clear()
+    _forget_judgements()
     await rig.database.close()
 
 
+def _forget_judgements() -> None:
+    by_words = judge._by_words, values._value_by_words
+    for judged in (*by_words, judge.judge, values.tells, values._values, memory_commands.memory_command):
+        judged.cache_clear()
+
+
 _WEIGHTS = {
-    "statements": (judge, "_WEIGHTS"),
+    "statements": (judge, "_WORDS"),
     "statements_meaning": (judge, "_MEANING"),
-    "values": (judge, "_VALUES"),
-    "values_meaning": (judge, "_VALUES_MEANING"),
+    "values": (values, "_WORDS"),
+    "values_meaning": (values, "_MEANING"),
     "memory_commands": (memory_commands, "WEIGHTS"),
 }
 

@@ -134,7 +134,7 @@ async def test_a_writer_that_is_killed_again_and_again_gets_on(
     for _ in range(3):
         before = left()
         writer = rig.writer()
-        writer.quiet_for = lambda: 0.0
+        writer.quiet_for = writer.chats_ago = lambda: 0.0
         running = asyncio.create_task(writer.run(asyncio.Event()))
         async with asyncio.timeout(60):
             while left() == before:

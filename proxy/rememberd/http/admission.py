@@ -32,10 +32,12 @@ class AdmissionMiddleware:
 
     Callers take turns, so that one with many requests does not delay the others. POST requests and all others also
     take turns: a look-up does not wait for all earlier chats. `clock` gives this thread's CPU time in seconds, so
-    that other processes do not make an iteration look long."""
+    that other processes do not make an iteration look long. `note` is called for each request."""
 
-    def __init__(self, app: ASGIApp, clock: Callable[[], float] = time.thread_time) -> None:
-        self.app, self.clock = app, clock
+    def __init__(
+        self, app: ASGIApp, clock: Callable[[], float] = time.thread_time, note: Callable[[], None] = lambda: None
+    ) -> None:
+        self.app, self.clock, self.note = app, clock, note
         self._may_begin, self._begun = 1, 0  # in this iteration
         self._since = 0.0
         self._posts, self._others = _Line(), _Line()
@@ -44,6 +46,7 @@ class AdmissionMiddleware:
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "http" or scope["path"].startswith("/health/") or WAITED_S in scope:
             return self.app(scope, receive, send)
+        self.note()
         scope[WAITED_S] = 0.0
         return (self.app if self._begins() else self._in_turn)(scope, receive, send)
 

@@ -51,6 +51,7 @@ from rememberd.ports import MemoryStore, Upstream
 from rememberd.settings.checks import configured_groups
 from rememberd.settings.operator_patterns import linear_pattern
 from rememberd.settings.schema import Settings, configured_keys
+from rememberd.telemetry.traffic import TRAFFIC, Traffic
 from rememberd.telemetry.usage.meter import UsageMeter
 from rememberd.upstream.byte_lane import ByteLane
 from rememberd.upstream.catalog import Catalog
@@ -117,7 +118,7 @@ def build_app(
     app = App(
         routes=routes(handlers),
         middleware=[
-            Middleware(AdmissionMiddleware),
+            Middleware(AdmissionMiddleware, note=Traffic(settings.data_path / TRAFFIC).note),
             *cross_origin(settings.server.cors_origins or []),
             Middleware(AuditMiddleware, log=parts.audit_log),
             *([parts.sign_in.middleware(parts.auth)] if parts.sign_in else []),

@@ -23,6 +23,7 @@ from rememberd.pipeline.outbox import Outbox
 from rememberd.ports import Embedder, ExtractionQueue, MemoryStore, TurnQueue, Upstream
 from rememberd.settings.schema import Settings
 from rememberd.telemetry.background import keep_running
+from rememberd.telemetry.traffic import TRAFFIC, Traffic
 from rememberd.types import CHAT, Deployment
 from rememberd.upstream.byte_lane import ByteLane
 from rememberd.upstream.catalog import Catalog
@@ -89,6 +90,7 @@ async def running_writer(
                 privacy=privacy,
                 redact_too=tuple(settings.memory.redact or ()),
                 quiet_for=kept.quiet_for,
+                chats_ago=Traffic(settings.data_path / TRAFFIC).quiet_for,
                 keep_receipts_ms=settings.memory.receipts_days * DAY_MS,
             )
             reindexing = Reindexing(kept.store, kept.unsealed[0], embedder, records.queue)

@@ -6,6 +6,7 @@ can be repeated: a killed writer leaves leases, and processing a turn twice stor
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
@@ -41,7 +42,7 @@ BATCH, POLL_S = 16, 0.1
 # that were not flushed are processed again by the next process. With a backlog there is no quiet moment: a writer
 # that is killed repeatedly would process the same turns for ever. So then flushes may take a hundredth of its time.
 QUIET_S = 0.5
-ASKED_S = 0.05  # within this time after a question, memories are in demand
+ASKED_S = 0.05  # within this time after a question, memories are in demand; after a chat, the CPU is
 FLUSH_EVERY_S, FLUSH_FIRST_S, FLUSH_SHARE = 300.0, 2.0, 0.01
 MAX_ATTEMPTS = 5
 MAX_DELAY_S = 300.0
@@ -74,7 +75,8 @@ class TooEarly(Exception):
 
 class Writer:
     """`pending` takes the turns that a model is to read as well; what it finds comes back through the queue.
-    `quiet_for` tells for how many seconds nobody has asked the store for memories; None if a flush is free."""
+    `quiet_for` tells for how many seconds nobody has asked the store for memories; None if a flush is free.
+    `chats_ago` tells how many seconds ago this host got a request, for which no memories may be needed."""
 
     def __init__(
         self,
@@ -90,13 +92,15 @@ class Writer:
         privacy: Privacy = Privacy(),  # noqa: B008 - it does not change
         redact_too: Collection[str] = (),
         quiet_for: Callable[[], float] | None = None,
+        chats_ago: Callable[[], float] = lambda: math.inf,
         keep_receipts_ms: Millis = 30 * DAY_MS,
         clock: Callable[[], Millis] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self.queue, self.store, self.embedder, self.extractors = queue, store, embedder, extractors
         self.receipts, self.block_cache, self.extraction_queue = receipts, block_cache, extraction_queue
         self.extracts_private, self.privacy, self.redact_too = extracts_private, privacy, redact_too
-        self.quiet_for, self.keep_receipts_ms, self.clock = quiet_for, keep_receipts_ms, clock
+        self.quiet_for, self.chats_ago = quiet_for, chats_ago
+        self.keep_receipts_ms, self.clock = keep_receipts_ms, clock
         self._settled: list[str] = []
         self._flushed_at = self._stepped_at = time.monotonic()
         self._flush_took = FLUSH_FIRST_S * FLUSH_SHARE
@@ -117,14 +121,14 @@ class Writer:
             log.warning("stopping unflushed, the turns come back at the next start: %s", error)
 
     async def _process_all(self, stop: asyncio.Event, claims: Sequence[Claim]) -> None:
-        """Concurrently: no two claims of a batch are of one user. While somebody asks for memories, one by one, each
-        followed by an equally long pause, so that recalls get CPU time in the process of an embedded store."""
+        """Concurrently: no two claims of a batch are of one user. While somebody chats or asks for memories, one by
+        one, each followed by an equally long pause, so that chats and recalls get CPU time."""
         learning = []
         for claim in claims:
             began = time.monotonic()
             learning.append(asyncio.create_task(self._retried(stop, partial(self._process, claim))))
             await asyncio.sleep(0)  # recalls come between them
-            if self.quiet_for is not None and self.quiet_for() < ASKED_S:
+            if min(self.chats_ago(), self.quiet_for() if self.quiet_for else math.inf) < ASKED_S:
                 await learning[-1]
                 await _wait(stop, time.monotonic() - began)
         await asyncio.gather(*learning)
