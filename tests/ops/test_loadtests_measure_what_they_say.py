@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 import subprocess
 import sys
@@ -120,14 +121,14 @@ measures:
 """
 # On the real server it is to be 5 ms more than some 10; the stand-in is a Python process on the same busy cores.
 _SERVER_TO_EMBEDDED = 4.0
-_LEARNS_TO_EMBEDDED = 0.5  # they are level: a request to the server for each turn made it a third
+_WRITER_TO_EMBEDDED = 2.0  # its CPU a turn; turns a second would measure the stand-in, which takes a core
 
 
 @pytest.mark.alone
 @pytest.mark.slow
 def test_a_question_to_a_server_costs_little_more_than_to_an_embedded_store(tmp_path: Path) -> None:
-    """Ratios within one run, of the medians of latency and of turns learned a second: two waits of 40 ms for each
-    recall, as there were, would be seen, and so would a request to the server for each turn."""
+    """Ratios within one run, of the medians of latency and of the writer's CPU a turn: two waits of 40 ms for each
+    recall, as there were, would be seen."""
     scenario = tmp_path / "server.yaml"
     scenario.write_text(SERVER)
     command = [sys.executable, "-m", "loadtests", "run", "--scenario", str(scenario), "--out", str(tmp_path / "out")]
@@ -137,12 +138,12 @@ def test_a_question_to_a_server_costs_little_more_than_to_an_embedded_store(tmp_
     for measure, arm, _, figures in rows:
         assert figures["errors"] == 0
         if measure == "learn":
-            best[arm] = max(best.get(arm, 0.0), figures["learned_s"])
+            best[arm] = min(best.get(arm, math.inf), figures["learn_cpu_ms"])
             continue
         assert figures["status_hit"] > 0.5, f"{arm} answers from memory"
         best[arm] = min(best.get(arm, figures["p50"]), figures["p50"])
     assert best["server"] <= _SERVER_TO_EMBEDDED * best["embedded"], best
-    assert best["server_learns"] >= _LEARNS_TO_EMBEDDED * best["embedded_learns"], best
+    assert best["server_learns"] <= _WRITER_TO_EMBEDDED * best["embedded_learns"], best
 
 
 @pytest.mark.slow
