@@ -27,7 +27,7 @@ from tests.support.proxy_server import Proxy, ask, eventually, memories, remembe
 from tests.support.queue_contract import turn
 
 EXTRACT = {"extract": {"model": "extractor", "idle_seconds": 1}}
-SAID = "Another evening gone to the bassoon and my orchestra."
+SAID = "So late again, what with the bassoon and my orchestra."
 ANSWERED = 'rememberd_extractions_total{outcome="answered"}'
 FOUND = fact("I play the bassoon in my orchestra.", "the bassoon and my orchestra")
 
