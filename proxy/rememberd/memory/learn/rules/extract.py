@@ -20,8 +20,7 @@ from rememberd.memory.learn.rules.sentences import LONGEST_SENTENCE, sentences
 from rememberd.memory.learn.rules.slots import OF_KIND, is_single
 from rememberd.memory.learn.rules.statement import Statement, statement
 from rememberd.memory.learn.rules.table import begins, mentions, tables_for
-from rememberd.memory.learn.rules.taken_back import corrects, taken_back
-from rememberd.memory.learn.rules.told_value import AND, states_value, told_value
+from rememberd.memory.learn.rules.told_value import AND, corrects, states_value, taken_back, told_value
 from rememberd.memory.learn.rules.values import SURELY_TELLS, changes, may_tell, tells, words_that_tell
 from rememberd.memory.text_similarity import with_value_of
 from rememberd.types import Fact, Millis, Turn

@@ -1,4 +1,5 @@
 """Which attribute's present value does a sentence tell that no table knows as a whole: "All unpacked, home is Ghent"?
+Which part takes back what was said before it?
 
 Pure."""
 
@@ -9,11 +10,11 @@ from itertools import islice
 from rememberd.memory.learn.rules.clauses import without_lead
 from rememberd.memory.learn.rules.slots import is_single
 from rememberd.memory.learn.rules.statement import statement
-from rememberd.memory.learn.rules.table import mentions, tables_for
-from rememberd.memory.learn.rules.values import tells
+from rememberd.memory.learn.rules.table import begins, mentions, tables_for
+from rememberd.memory.learn.rules.values import may_tell, tells
 from rememberd.memory.text_similarity import WHOSE
 
-BREAK = re.compile(r"[,;:–—-]\s+")
+_BREAK = re.compile(r"[,;:–—-]\s+")
 AND = re.compile(r"(?:,|\b(?:and|und|et|y|e|og|och|en|i|и))\s+(?=\w)", re.IGNORECASE)
 _PRONOUN = re.compile(
     r"(?:(?:and|und|et|y|e|en|och|og) )?"
@@ -21,7 +22,8 @@ _PRONOUN = re.compile(
     re.IGNORECASE,
 )
 _SINCE = 4  # words of "since last Monday", at most
-TAILS = 16  # of each kind; what has more breaks is a list, and each costs a copy of the rest
+_BRIEF, _SURELY_CORRECTS = 6, 0.5  # words of a part that only corrects; what the classifier of values finds in it
+_TAILS = 16  # of each kind; what has more breaks is a list, and each costs a copy of the rest
 
 
 def told_value(sentence: str) -> str | None:
@@ -51,10 +53,10 @@ def _without_again(sentence: str) -> str:
 
 def _tails(sentence: str) -> Iterator[str]:
     """The parts that may state the value by themselves: after a comma, an "and" or "since Monday"."""
-    for found in islice(BREAK.finditer(sentence), TAILS):
+    for found in islice(_BREAK.finditer(sentence), _TAILS):
         yield _with_subject(without_lead(sentence[found.end() :]), sentence)
     words = sentence.split()
-    for found in islice(AND.finditer(sentence), TAILS):
+    for found in islice(AND.finditer(sentence), _TAILS):
         yield f"{words[0]} {sentence[found.end() :]}"
         yield sentence[found.end() :]  # "y ahora trabajo en Correos"
     for at in range(1, min(_SINCE, len(words) - 2)):
@@ -69,3 +71,23 @@ def _with_subject(tail: str, sentence: str) -> str:
     if not pronoun or not owned:
         return tail
     return f"{' '.join(sentence.split()[: len(owned[0].split()) + 1])} {tail[pronoun.end() :]}"
+
+
+def taken_back(sentence: str) -> int | None:
+    """Where a part begins that takes back what stands before it."""
+    breaks = islice(_BREAK.finditer(sentence), _TAILS)
+    return next((found.end() for found in breaks if corrects(sentence[found.end() :])), None)
+
+
+def corrects(text: str) -> bool:
+    """ "No, at Bosch" takes back what was said before it."""
+    if begins("correct", text):
+        return True
+    brief = len(text.split()) <= _BRIEF
+    return brief and not _denies(text) and may_tell("corrects", text, _SURELY_CORRECTS)
+
+
+def _denies(text: str) -> bool:
+    """ "Not 40" denies what was not said; "no, 41" takes back what was."""
+    denials = (table.at_start("deny", text.lstrip()) for table in tables_for(text))
+    return any(denial and not text.lstrip()[denial.end() :].startswith(",") for denial in denials)
