@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import string
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rememberd.memory.safety.redact import redact
-from rememberd.memory.safety.secret_patterns import PERSONAL
+from rememberd.memory.safety.secret_patterns import GROUPED, NATIONAL_IDS, PERSONAL, SECRETS, Shape
 
 _WORD = st.text(string.ascii_letters + string.digits, min_size=36, max_size=36)
 _SECRETS = st.one_of(
@@ -35,3 +37,16 @@ def test_once_is_enough(text: str, personal: list[str]) -> None:
     once = redact(text, personal)
     assert redact(once.text, personal) == (once.text, {})
     assert once.counts or once.text == text
+
+
+_NUMBERS = [each for each in (*SECRETS, *GROUPED, *NATIONAL_IDS) if each.digits]
+_LOOK_AROUND = re.compile(r"\(\?<?[!=][^()]*\)")  # without it a pattern finds more, and is easier to fill
+
+
+@pytest.mark.parametrize("shape", _NUMBERS)
+@given(data=st.data())
+def test_a_number_is_searched_for_wherever_it_can_be(shape: Shape, data: st.DataObject) -> None:
+    """A text with too few digits is not searched for a number. No text that the pattern finds has so few."""
+    pattern = re.compile(_LOOK_AROUND.sub("", shape.pattern.pattern), re.ASCII)
+    found = data.draw(st.from_regex(pattern, fullmatch=True))
+    assert sum(map(str.isdigit, found)) >= shape.digits, found

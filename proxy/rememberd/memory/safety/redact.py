@@ -1,5 +1,6 @@
 """Removes secrets from a text before it is stored. Deterministic, idempotent, linear in the text."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ from rememberd.memory.safety.visible_text import View, oddly_separated, shown, v
 
 _ALWAYS = (*SECRETS, *NATIONAL_IDS)
 _GROUPED = (*GROUPED, *(shape for shape in SECRETS if shape.kind in ("card number", "IBAN")))
+_DIGIT = re.compile("[0-9]")  # the only ones in a view
 _NAMED = tuple(shape for shape in NATIONAL_IDS if shape.named)
 
 
@@ -34,7 +36,10 @@ def redact(text: str, personal: Collection[str] = ()) -> Redacted:
 def _without(seen: View, text: str, shapes: Iterable[Shape], counts: dict[str, int]) -> str:
     """`text` without the secrets that the shapes find in `seen`, its view."""
     gone: list[tuple[int, int, str]] = []
+    digits = len(_DIGIT.findall(seen.text))
     for shape in shapes:
+        if shape.digits > digits or not shape.pattern.search(seen.text):
+            continue
         if spans := list(_secrets(shape, seen.text)):
             counts[shape.kind] = counts.get(shape.kind, 0) + len(spans)
             gone += [(seen.starts[begin], seen.ends[end - 1], shape.kind) for begin, end in spans]

@@ -17,12 +17,14 @@ from stdnum import verhoeff as _verhoeff
 
 class Shape(NamedTuple):
     """`pattern` finds the secret, in its group `secret` if only a part of the match is one. `check` decides whether a
-    match is one. `named`: only beside the name of such a number, so its digits may be grouped in any way."""
+    match is one. `named`: only beside the name of such a number, so its digits may be grouped in any way. Each match
+    has at least so many `digits`: most texts have fewer, and need not be searched."""
 
     kind: str
     pattern: re.Pattern[str]
     check: Callable[[str], bool] | None = None
     named: bool = False
+    digits: int = 0
 
 
 def has_digit(text: str) -> bool:
@@ -61,6 +63,7 @@ def phrase_like(phrase: str) -> bool:
 
 _TABLES: dict[str, Any] = tomllib.loads(files(__package__).joinpath("secrets.toml").read_text("utf-8"))
 _PLAIN, _REMARKS = (frozenset(words.split()) for words in _TABLES["no_password"].values())
+_DIGITS = {"card number": 13, "IBAN": 2, "national id": 6}  # by kind
 _CHECKS = {each.__name__: each for each in (has_digit, card, account, verhoeff, secret_like, phrase_like)}
 _PLACE = re.compile(r"(?<!\(\?)(?<!\(\?P)<([a-z]+)>")  # `<name>`, and no group or look-behind
 _PARTS: dict[str, str] = {
@@ -77,7 +80,7 @@ def _filled(pattern: str) -> str:
 
 def _shape(row: Mapping[str, Any]) -> Shape:
     find = row["find"] if isinstance(row["find"], str) else "|".join(row["find"])
-    return Shape(row["kind"], re.compile(_filled(find)), _check(row.get("check")))
+    return Shape(row["kind"], re.compile(_filled(find)), _check(row.get("check")), digits=_DIGITS.get(row["kind"], 0))
 
 
 def _check(name: str | None) -> Callable[[str], bool] | None:
