@@ -36,6 +36,7 @@ _CONTINUES = frozenset(("previous_response_id", "conversation", "thread"))
 # Members with the client's own data, in which any name may occur: the arguments and schemas of its tools. (An object
 # `input` is such a member, too: it has the arguments of an Anthropic tool call.)
 _CLIENT_DATA = frozenset(("metadata", "parameters", "input_schema", "schema", "input_examples", "arguments"))
+_NESTS = frozenset((list, dict))
 _ITEM_WITHOUT_CONTENT = frozenset(("id", "type", "status"))
 
 
@@ -101,6 +102,8 @@ def stored_object(body: dict[str, Any]) -> str | None:
                 for name, value in node.items():
                     if name in _SUSPECTS and _names_one(name, value, node):
                         return name
+        if _NESTS.isdisjoint(map(type, chain.from_iterable(map(dict.values, level)))):
+            return None  # messages with a plain text: most levels of most conversations
         rest = [
             value
             for node in level

@@ -46,6 +46,8 @@ _OWN_BLOCK_END = "</memory>"
 
 def strip(text: str) -> str:
     """The person's own words in a user message; "" if a person typed none of it."""
+    if not any([character in text for character in _RARE]):
+        return text.strip()
     for marks, rule in _RULES:
         for mark in marks:
             if _RAREST[mark] in text and mark in text:
@@ -202,8 +204,9 @@ _RULES: tuple[tuple[tuple[str, ...], Callable[[str], str]], ...] = (
     (("<!-- SYSTEM CONTEXT",), _lobe_comment),
     _cut_from("# AGENTS.md instructions for "),
 )
-# A character of each mark, for a first search: without it a page of prose takes 8 µs instead of 1.
-_RAREST = {mark: min("".join(mark.split())) for marks, _ in _RULES for mark in marks}
+# A character of each mark that is rare in prose, for a first search: a page takes .5 µs instead of 8.
+_RARE = "<#*URN"
+_RAREST = {mark: next(each for each in _RARE if each in mark) for marks, _ in _RULES for mark in marks}
 
 # Claude Code, opencode
 _CLIENT_ORDERS = ("<command-", "Continue if you have next steps, or stop and ask")

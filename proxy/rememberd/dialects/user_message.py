@@ -101,6 +101,8 @@ def text_of(content: Any, kinds: tuple[str, ...] = ("text",)) -> str:
         content = "\n".join(part for part in parts if isinstance(part, str))
     if not isinstance(content, str):
         return ""
+    if content.isascii():
+        return content
     return content.encode("utf-8", "replace").decode()  # a lone surrogate would break later encoding
 
 
