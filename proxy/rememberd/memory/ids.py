@@ -26,7 +26,8 @@ def turn_ids(
     32 MB, and a turn's id covers all before it."""
     digest, found = blake2b(digest_size=16), dict[int, str]()
     for index, content in said:
-        digest.update(len(content).to_bytes(8) + content)
+        digest.update(len(content).to_bytes(8))
+        digest.update(content)
         if index in at:
             whole = digest.copy()
             whole.update("\0".join((*space, conversation or "")).encode())
