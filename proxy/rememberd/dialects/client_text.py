@@ -46,7 +46,7 @@ _OWN_BLOCK_END = "</memory>"
 
 def strip(text: str) -> str:
     """The person's own words in a user message; "" if a person typed none of it."""
-    if not any([character in text for character in _RARE]):
+    if not any(map(text.__contains__, _RARE)):
         return text.strip()
     for marks, rule in _RULES:
         for mark in marks:
