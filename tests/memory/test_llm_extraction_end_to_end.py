@@ -13,6 +13,8 @@ import httpx
 import pytest
 
 from rememberd.cli.main import CONFIG_ERROR
+from rememberd.memory.learn.rules.extract import extract
+from rememberd.memory.learn.rules.judge import judging
 from rememberd.ports.retry_policy import MAX_ATTEMPTS
 from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.extraction_queue import SqliteExtractionQueue
@@ -20,16 +22,14 @@ from tests.memory.test_memory_history import add, current, edit, history
 from tests.ops.test_demo_and_check import config, deployment, run
 from tests.support.command_line import check
 from tests.support.decision_rig import asks_to_decide, decisions
-from tests.support.extraction_rig import fact, said
+from tests.support.extraction_rig import FOUND, SAID, said
 from tests.support.fake_model import Behaviour, FakeModel, newest_user_text
 from tests.support.proxy_in_process import running_here
 from tests.support.proxy_server import Proxy, ask, eventually, memories, remembered, running
 from tests.support.queue_contract import turn
 
 EXTRACT = {"extract": {"model": "extractor", "idle_seconds": 1}}
-SAID = "So late again, what with the bassoon and my orchestra."
 ANSWERED = 'rememberd_extractions_total{outcome="answered"}'
-FOUND = fact("I play the bassoon in my orchestra.", "the bassoon and my orchestra")
 
 
 def answer(body: Any) -> str:
@@ -64,6 +64,11 @@ def calls(model: FakeModel) -> list[Any]:
 def metric(proxy: Proxy, name: str) -> float:
     found = re.search(rf"^{re.escape(name)} (\S+)$", httpx.get(f"{proxy.url}/metrics").text, re.MULTILINE)
     return float(found[1]) if found else 0.0
+
+
+async def test_no_rule_makes_a_fact_of_what_the_model_reads() -> None:
+    """Else it would stand beside the model's wherever tests count facts."""
+    assert not await judging(lambda: extract(SAID, 0))
 
 
 def test_what_the_model_finds_is_recalled(reader: Proxy, model: FakeModel, user: str) -> None:

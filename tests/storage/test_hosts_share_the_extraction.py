@@ -13,15 +13,13 @@ import httpx
 import pytest
 
 from rememberd.storage.redis.client import PREFIX
-from tests.support.extraction_rig import fact, said
+from tests.support.extraction_rig import FOUND, SAID, said
 from tests.support.fake_model import Behaviour, FakeModel, Recorded
 from tests.support.proxy_server import Proxy, ask, eventually, memories, remembered, running
 from tests.support.redis_process import RedisServer, redis_running
 
 pytestmark = pytest.mark.slow
 
-SAID = "Another evening gone to the bassoon and my orchestra."
-FOUND = fact("I play the bassoon in my orchestra.", "the bassoon and my orchestra")
 BUDGET = 50_000
 Hosts = tuple[Proxy, Proxy]
 

@@ -31,6 +31,11 @@ def fact(text: str, evidence: str | None = None, **more: Any) -> dict[str, Any]:
     return {"text": text, "evidence": text if evidence is None else evidence, **more}
 
 
+# What only a model finds, in a sentence of which no rule makes a fact (held in test_llm_extraction_end_to_end.py).
+SAID = "So late again, what with the bassoon and my orchestra."
+FOUND = fact("I play the bassoon in my orchestra.", "the bassoon and my orchestra")
+
+
 def deployment(base: str, timeout: float = 10.0) -> Deployment:
     return Deployment("small", "openai", "small-1", frozenset((CHAT,)), base, "sk-operator", timeout)
 
