@@ -56,6 +56,17 @@ def test_the_person_speaks_again_where_the_marks_end() -> None:
     assert not taken, Counter(taken)
 
 
+@pytest.mark.parametrize("quoted", ["“{}”", '"{}"', "„{}“", "«{}»", "「{}」"])
+@pytest.mark.parametrize(
+    "text", ["My wife is allergic to eggs.", "Wohnt in Gera.", "妻は卵アレルギーです。三人家族です。"]
+)
+def test_a_quoted_sentence_on_lines_of_its_own_is_handed_in(quoted: str, text: str) -> None:
+    """Whoever it is about. A title there stays theirs."""
+    around = "Answer this review, please.\n\n{}\nNot too long."
+    assert text not in typed_text(around.format(quoted.format(text)))
+    assert "Pale Moon" in typed_text(around.format(quoted.format("Pale Moon")))
+
+
 def test_statements_that_look_handed_in_count_as_typed() -> None:
     """Labels, lists, colons, quoted titles and requests for texts, as people write them of themselves: 95 of 100."""
     lost = [row["text"] for row in TYPED if row["word"] not in typed_text(row["text"])]

@@ -167,11 +167,13 @@ class BlockReader:
             is_own = words.is_own_introduction(lead) and not (sentence == 0 and self._is_template(index, lead))
             is_list = marks.is_own_list(text[sentence:]) and bool(rest or not any(self.speaks[index + 1 : index + 3]))
             is_marked = self._is_marked(index, colon.end())
-            if is_own or is_list or is_marked or (rest and not words.is_speech(rest)):
+            # "HEADLINE: A year at sea", below what the person typed and above lines in the first person
+            titled = lead.strip().isupper() and line is not self.full[0] and any(self.speaks[index + 1 : index + 4])
+            if is_own or is_list or is_marked or (rest and not titled and not words.is_speech(rest)):
                 sentence = colon.end()
                 continue
             is_name = sentence <= body and len(lead.split()) <= 4
-            self._open(line, 0 if is_name else colon.end(), "paragraph" if rest else "block")
+            self._open(line, 0 if is_name else colon.end(), "paragraph" if rest and not titled else "block")
             return True
         return False
 

@@ -19,6 +19,8 @@ _TAG = re.compile(r"<(/?)([A-Za-z][\w:.-]{0,40})(?:\s[^<>]{0,300})?(/?)>")
 _TITLE = re.compile(
     r"(?:[^\W\d_a-zß-öø-ÿ]\w*|\d+|\w{1,3}(?=\W))(?:[\s'’&,:-]+(?:[^\W\d_a-zß-öø-ÿ][\w'’.]*|\d+|\w{1,3}))*[!?]?"
 )
+_SENTENCE = re.compile(r"\w[.!?…。！？]")
+_MARGIN = 40  # characters, in which only spaces may stand beside it
 _CONTRACTED = re.compile(r"\bi['’]", re.IGNORECASE)
 
 
@@ -40,8 +42,16 @@ def marked_spans(text: str) -> Iterator[Span]:
     yield from _elements(text)
     if _QUOTE.search(text):
         for found in _QUOTATION.finditer(text):
-            if not _is_mention(found[0][1:-1]):
+            if _is_paragraph(text, found) or not _is_mention(found[0][1:-1]):
                 yield found.span()
+
+
+def _is_paragraph(text: str, found: re.Match[str]) -> bool:
+    """True for a quoted sentence that has its lines for itself: somebody else wrote it, whoever it is about."""
+    before = text[max(found.start() - _MARGIN, 0) : found.start()].rpartition("\n")
+    after = text[found.end() : found.end() + _MARGIN].partition("\n")
+    alone = bool(before[1] or after[1]) and not before[2].strip() and not after[0].strip()
+    return alone and _SENTENCE.search(found[0]) is not None
 
 
 def _is_mention(quoted: str) -> bool:
@@ -103,6 +113,7 @@ HEADING = re.compile(
     r"|[\[【](?P<box>[^\]】\n]{1,80})[\]】]"
     r"|(?P<file>[\w./\\~-]*\w\.[a-z]\w{0,4})(?: ?\([^()\n]{1,40}\))?"
     r"|(?P<sender>@?\w[\w .'’-]{0,30}?)[\s,·—–-]+(?:[a-z]+ [a-z]+ )?\d{1,2}[:.]\d\d(?: ?[ap]m)?"
+    r"|(?P<post>[^\s·•|][^\n·•|]{0,60}(?:\s[·•|]\s[^\n·•|]{1,60}){1,5})"
     r"|[^\w\s\x00]{2,3}(?P<marks>\s*[/\w+-][^\n]{0,60}?)[^\w\s\x00]{2,3}"
     r"|(?:[$%❯]|>>>|\w+@\w\S*[$#]|In \[\d+\]:)\s+(?P<command>\S[^\n]{0,200}))\s*[:：]?\s*"
 )
