@@ -81,6 +81,7 @@ class Connection(asyncio.Protocol):
         self.parser = httptools.HttpResponseParser(self)
         self.done: asyncio.Future[int] | None = None
         self.open = False
+        self._expect()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport, self.open = cast(asyncio.Transport, transport), True  # uvloop's has no such base class
@@ -95,11 +96,15 @@ class Connection(asyncio.Protocol):
 
     def send(self, request: bytes) -> asyncio.Future[int]:
         """The status, when the answer is complete."""
-        self.first = self.before = 0.0
-        self.expected, self.rest = 1, b""
+        self._expect()
         self.done = asyncio.get_running_loop().create_future()
         self.transport.write(request)
         return self.done
+
+    def _expect(self) -> None:
+        """Also before the first request: a server with too many connections refuses one at once."""
+        self.first = self.before = 0.0
+        self.expected, self.rest = 1, b""
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if name.lower() == b"x-memory-status":
