@@ -379,6 +379,14 @@ def test_a_backup_that_is_stopped_leaves_no_copy_of_the_memories(tmp_path: Path)
     assert not held.exists()
 
 
+def test_a_copy_that_cannot_be_deleted_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The proxy starts all the same. Here something else than a folder has the name of one."""
+    (left := tmp_path / f"{BACKUP}x").write_text("I live in Oslo.")
+    (config := tmp_path / "rememberd.yaml").write_text(json.dumps({"data_dir": str(tmp_path)}))
+    prepare(load(config, {}))
+    assert [record for record in caplog.records if str(left) in record.getMessage()]
+
+
 def test_nothing_in_clear_is_ever_beside_an_encrypted_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk of the backups may be somebody else's, and the command may be killed at any moment."""
     data, config, away = tmp_path / "data", tmp_path / "rememberd.yaml", tmp_path / "away"

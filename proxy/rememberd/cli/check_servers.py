@@ -92,7 +92,7 @@ async def store(settings: Settings, *, redis_answers: bool = True) -> str:
         opened = (
             seal.store(stores.on_server(settings, embedder, "reading"))
             if url
-            else (stores.for_web(settings, embedder, seal.store).store)
+            else stores.for_web(settings, embedder, seal.store).store
         )
         try:
             await opened.ping()

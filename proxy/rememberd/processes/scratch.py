@@ -1,6 +1,7 @@
 """A folder for copies of memories, which are deleted whatever ends the command that needs them."""
 
 import fcntl
+import logging
 import os
 import shutil
 import signal
@@ -8,8 +9,10 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
+
+log = logging.getLogger("rememberd.scratch")
 
 BACKUP = ".backup-in-progress-"  # in a data directory
 
@@ -26,20 +29,33 @@ def scratch_folder(parent: Path, prefix: str) -> Iterator[Path]:
         with _ended_by_sigterm():
             yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with _told(folder):
+            shutil.rmtree(folder)
         os.close(held)
 
 
 def remove_abandoned(parent: Path, prefix: str) -> None:
-    """Delete the folders of processes that were killed; those of running ones are locked."""
+    """Delete the folders of processes that were killed; those of running ones are locked. What cannot be deleted is
+    logged."""
     for folder in parent.glob(f"{prefix}*"):
-        with suppress(OSError):
+        with _told(folder):
             held = os.open(folder, os.O_RDONLY)
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
+                shutil.rmtree(folder)
             finally:
                 os.close(held)
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """Logs that it stays, unless a running process has it or another one has deleted it."""
+    try:
+        yield
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except OSError as error:
+        log.error("%s holds copies of memories and cannot be deleted: delete it by hand (%s)", folder, error)
 
 
 @contextmanager
