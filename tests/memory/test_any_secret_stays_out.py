@@ -39,14 +39,16 @@ def test_once_is_enough(text: str, personal: list[str]) -> None:
     assert once.counts or once.text == text
 
 
-_NUMBERS = [each for each in (*SECRETS, *GROUPED, *NATIONAL_IDS) if each.digits]
+_SHAPES = [each for each in (*SECRETS, *GROUPED, *NATIONAL_IDS) if each.digits or each.unbroken]
 _LOOK_AROUND = re.compile(r"\(\?<?[!=][^()]*\)")  # without it a pattern finds more, and is easier to fill
 
 
-@pytest.mark.parametrize("shape", _NUMBERS)
+@pytest.mark.parametrize("shape", _SHAPES)
 @given(data=st.data())
-def test_a_number_is_searched_for_wherever_it_can_be(shape: Shape, data: st.DataObject) -> None:
-    """A text with too few digits is not searched for a number. No text that the pattern finds has so few."""
+def test_a_secret_is_searched_for_wherever_it_can_be(shape: Shape, data: st.DataObject) -> None:
+    """A text with too few digits, or with short words only, is not searched for some secrets. No text that the
+    pattern finds has so few."""
     pattern = re.compile(_LOOK_AROUND.sub("", shape.pattern.pattern), re.ASCII)
     found = data.draw(st.from_regex(pattern, fullmatch=True))
     assert sum(map(str.isdigit, found)) >= shape.digits, found
+    assert max(map(len, found.split())) >= shape.unbroken, found

@@ -37,8 +37,9 @@ def _without(seen: View, text: str, shapes: Iterable[Shape], counts: dict[str, i
     """`text` without the secrets that the shapes find in `seen`, its view."""
     gone: list[tuple[int, int, str]] = []
     digits = len(_DIGIT.findall(seen.text))
+    unbroken = max(map(len, seen.text.split()), default=0)
     for shape in shapes:
-        if shape.digits > digits or not shape.pattern.search(seen.text):
+        if shape.digits > digits or shape.unbroken > unbroken or not shape.pattern.search(seen.text):
             continue
         if spans := list(_secrets(shape, seen.text)):
             counts[shape.kind] = counts.get(shape.kind, 0) + len(spans)

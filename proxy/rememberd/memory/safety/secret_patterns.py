@@ -18,13 +18,15 @@ from stdnum import verhoeff as _verhoeff
 class Shape(NamedTuple):
     """`pattern` finds the secret, in its group `secret` if only a part of the match is one. `check` decides whether a
     match is one. `named`: only beside the name of such a number, so its digits may be grouped in any way. Each match
-    has at least so many `digits`: most texts have fewer, and need not be searched."""
+    has at least so many `digits` and so many characters without white space, `unbroken`: most texts have fewer, and
+    need not be searched."""
 
     kind: str
     pattern: re.Pattern[str]
     check: Callable[[str], bool] | None = None
     named: bool = False
     digits: int = 0
+    unbroken: int = 0
 
 
 def has_digit(text: str) -> bool:
@@ -64,6 +66,8 @@ def phrase_like(phrase: str) -> bool:
 _TABLES: dict[str, Any] = tomllib.loads(files(__package__).joinpath("secrets.toml").read_text("utf-8"))
 _PLAIN, _REMARKS = (frozenset(words.split()) for words in _TABLES["no_password"].values())
 _DIGITS = {"card number": 13, "IBAN": 2, "national id": 6}  # by kind
+_UNBROKEN = 15  # for all other secrets than these, which may be shorter or contain white space
+_LOOSE = {"private key", "connection string password", "AWS secret", "Twilio key", "bearer token", "secret", "password"}
 _CHECKS = {each.__name__: each for each in (has_digit, card, account, verhoeff, secret_like, phrase_like)}
 _PLACE = re.compile(r"(?<!\(\?)(?<!\(\?P)<([a-z]+)>")  # `<name>`, and no group or look-behind
 _PARTS: dict[str, str] = {
@@ -90,6 +94,11 @@ def _check(name: str | None) -> Callable[[str], bool] | None:
     return lambda number: bool(scheme.is_valid(number))
 
 
+def _secret(row: Mapping[str, Any]) -> Shape:
+    shape = _shape(row)
+    return shape if shape.digits or shape.kind in _LOOSE else shape._replace(unbroken=_UNBROKEN)
+
+
 def _national_id(row: Mapping[str, Any]) -> Shape:
     """A number alone or, with `names`, soon after its name: "my BSN is …", "BSN: …"."""
     find = row["find"]
@@ -102,7 +111,7 @@ def _national_id(row: Mapping[str, Any]) -> Shape:
 
 for _name, _alternatives in _TABLES["parts"].items():
     _PARTS[_name] = _filled("|".join(_alternatives))
-SECRETS = tuple(map(_shape, _TABLES["secret"]))
+SECRETS = tuple(map(_secret, _TABLES["secret"]))
 # Digit by digit or in pairs, where something stands between each two of them: see `View.with_hyphens`.
 GROUPED = tuple(map(_shape, _TABLES["grouped"]))
 NATIONAL_IDS = tuple(map(_national_id, _TABLES["national_id"]))
