@@ -162,7 +162,8 @@ def test_a_turn_is_the_same_however_the_client_marks_it() -> None:
         "messages": [user({"type": "text", "text": "earlier", **MARK}), user("hi, I am Ada"), CALL, user(RESULT)]
     }
     other = {"messages": [user("other"), user("hi, I am Ada")]}
-    assert messages.user_messages(first) == messages.user_messages(later) != messages.user_messages(other)
+    said = [[each.content for each in messages.user_messages(body)] for body in (first, later, other)]
+    assert said[0] == said[1] != said[2]
 
 
 def test_only_the_persons_messages_make_a_turns_id() -> None:

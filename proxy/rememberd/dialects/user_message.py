@@ -22,12 +22,24 @@ class UserMessage(NamedTuple):
 
 
 class TypedMessage(NamedTuple):
-    """One message of a person, at index `at`. `text` has no client boilerplate and is empty for an image alone. Two
-    messages are the same if their `content` is: the text, the sender's name, images and files."""
+    """One message of a person, at index `at`: the client's `item`. `text` has no client boilerplate and is empty for
+    an image alone."""
 
     at: int
     text: str
-    content: bytes
+    item: dict[str, Any]
+
+    @property
+    def content(self) -> bytes:
+        """Two messages are the same if their contents are: the text, the sender's name, images and files. Leaves out
+        cache marks and tool results, which are the client's."""
+        content = self.item.get("content")
+        attached = [
+            {name: value for name, value in part.items() if name != "cache_control"}
+            for part in (content if isinstance(content, list) else ())
+            if isinstance(part, dict) and "text" not in part and part.get("type") != "tool_result"
+        ]
+        return dump({"text": self.text, "name": self.item.get("name"), "attached": attached})
 
 
 Words = Callable[[Any], str | None]
@@ -59,7 +71,7 @@ def user_messages(items: Sequence[Any], words: Words) -> list[TypedMessage]:
     Their `content` is the same in every retry and every step of a tool loop, although clients move their cache marks,
     turn a text into a list of one part and back, and change their own texts around the person's."""
     typed = reversed(list(_typed(items, words)))
-    return [TypedMessage(at, text, _content(items[at], text)) for at, text in typed]
+    return [TypedMessage(at, text, items[at]) for at, text in typed]
 
 
 def _typed(items: Sequence[Any], words: Words) -> Iterator[tuple[int, str]]:
@@ -112,14 +124,3 @@ def _is_from_model(item: Any) -> bool:
         return False
     role = item.get("role")
     return role in _MODEL_ROLES if role is not None else item.get("type", "message") != "message"
-
-
-def _content(item: dict[str, Any], text: str) -> bytes:
-    """See `user_messages`. Leaves out cache marks and tool results, which are the client's."""
-    content = item.get("content")
-    attached = [
-        {name: value for name, value in part.items() if name != "cache_control"}
-        for part in (content if isinstance(content, list) else ())
-        if isinstance(part, dict) and "text" not in part and part.get("type") != "tool_result"
-    ]
-    return dump({"text": text, "name": item.get("name"), "attached": attached})

@@ -1,7 +1,7 @@
 """Deterministic ids, so that a retry or a replay stores nothing twice."""
 
 import unicodedata
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable
 from hashlib import blake2b
 from uuid import UUID, uuid5
 
@@ -17,7 +17,7 @@ def normal(text: str) -> str:
 
 
 def turn_ids(
-    space: Space, conversation: str | None, said: Sequence[tuple[int, bytes]], at: Container[int]
+    space: Space, conversation: str | None, said: Iterable[tuple[int, bytes]], at: Container[int]
 ) -> dict[int, str]:
     """32 hex digits for each turn, by the index `at` of the message it began with; oldest first.
 

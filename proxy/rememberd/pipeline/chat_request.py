@@ -131,7 +131,7 @@ def user_turn(dialect: Dialect, identity: Identity, asked: UserMessage, body: di
     wished = [each.at for each in said if off_record(each.text)]
     typed = [each.at for each in said if each.text]
     begun = set(typed if asked.at in wished else typed[-2:] if takes_back(asked.text) else [asked.at])
-    id_at = turn_ids(identity.space, identity.conversation, [(each.at, each.content) for each in said], begun)
+    id_at = turn_ids(identity.space, identity.conversation, ((each.at, each.content) for each in said), begun)
     current = id_at.pop(asked.at)
     unkept = not asked.whole or any(at < asked.at for at in wished)
     wish = None if asked.continues else group_wish(asked.text, identity.contributes_to)

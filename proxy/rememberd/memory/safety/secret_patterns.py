@@ -67,7 +67,15 @@ _TABLES: dict[str, Any] = tomllib.loads(files(__package__).joinpath("secrets.tom
 _PLAIN, _REMARKS = (frozenset(words.split()) for words in _TABLES["no_password"].values())
 _DIGITS = {"card number": 13, "IBAN": 2, "national id": 6}  # by kind
 _UNBROKEN = 15  # for all other secrets than these, which may be shorter or contain white space
-_LOOSE = {"private key", "connection string password", "AWS secret", "Twilio key", "bearer token", "secret", "password"}
+_LOOSE = {
+    "private key",
+    "connection string password",
+    "AWS secret",
+    "Twilio key",
+    "bearer token",
+    "secret",
+    "password",
+}
 _CHECKS = {each.__name__: each for each in (has_digit, card, account, verhoeff, secret_like, phrase_like)}
 _PLACE = re.compile(r"(?<!\(\?)(?<!\(\?P)<([a-z]+)>")  # `<name>`, and no group or look-behind
 _PARTS: dict[str, str] = {
