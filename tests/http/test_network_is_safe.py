@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from tests.support.proxy_in_process import running_here
 from tests.support.proxy_server import KEYS, PATIENCE, Proxy, ask, entry, eventually, memories, remembered, running
 
 PAGE = "https://chat.example"
+HTTP_MD = Path(__file__).parents[2] / "proxy" / "HTTP.md"
 LIMITS = {"port": 0, "head_seconds": 1, "body_seconds": 2, "max_connections": 20, "cors_origins": [PAGE]}
 
 HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-alice\r\n"
@@ -153,14 +155,18 @@ def preflight(proxy: Proxy, origin: str) -> httpx.Response:
 
 
 def test_pages_of_other_sites_may_not_call_unless_they_are_listed(own: Proxy, proxy: Proxy) -> None:
-    """A browser asks first, and is told no; listed ones may, without cookies, and read our headers."""
+    """A browser asks first, and is told no; listed ones may, without cookies, and read each header of HTTP.md."""
     allowed = preflight(own, PAGE)
     assert allowed.status_code == 200
     assert allowed.headers["access-control-allow-origin"] == PAGE
     assert "access-control-allow-credentials" not in allowed.headers
     assert "x-memory" in allowed.headers["access-control-allow-headers"].lower()
     with own.client(key="sk-alice", Origin=PAGE) as client:
-        assert "X-Memory-Status" in ask(client, "Hi").headers["access-control-expose-headers"]
+        shown = ask(client, "Hi").headers["access-control-expose-headers"]
+    described = HTTP_MD.read_text().partition("## Response headers of the three chat paths")[2].partition("\n## ")[0]
+    names = set(re.findall(r"`(X-[\w-]+)`", described))
+    assert "X-Memory-Status" in names
+    assert names <= set(shown.split(", "))
     for where, origin in ((own, "https://evil.example"), (own, "null"), (proxy, PAGE)):
         assert "access-control-allow-origin" not in preflight(where, origin).headers
         with where.client(key="sk-alice", Origin=origin) as client:

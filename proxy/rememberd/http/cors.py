@@ -7,9 +7,11 @@ from starlette.middleware.cors import CORSMiddleware
 
 _SHOWN = (
     "Retry-After",
+    "X-Dropped-Parameters",
     "X-History-Left-Out",
     "X-Memory-Count",
     "X-Memory-Receipt",
+    "X-Memory-Recall",
     "X-Memory-Recall-Ms",
     "X-Memory-Room",
     "X-Memory-Status",
