@@ -26,17 +26,17 @@ class BlockSource:
     def __init__(self, recall: Recall, cache: BlockCache, deadline_ms: int) -> None:
         self.recall, self.cache, self.deadline_ms = recall, cache, deadline_ms
 
-    async def block(self, request: ChatRequest, *, late: bool = False) -> RecallResult | None:
+    async def block(self, request: ChatRequest) -> RecallResult | None:
         """The block and its memories; None if this request does not use memory. The bytes stay the same within a user
-        turn, unless the model's context has no more room for them. If the request is `late`, nothing is recalled."""
+        turn, unless the model's context has no more room for them."""
         if request.user_turn is None or request.mode == "write":
             return None
         room = request.room(request.deployments[0])
         if room is not None and room >= self.recall.budget_tokens:
             room = None
-        return fitting(await self._block(request, request.user_turn, room, late), room)
+        return fitting(await self._block(request, request.user_turn, room), room)
 
-    async def _block(self, request: ChatRequest, user_turn: UserTurn, room: int | None, late: bool) -> RecallResult:
+    async def _block(self, request: ChatRequest, user_turn: UserTurn, room: int | None) -> RecallResult:
         place = await self._place(user_turn, request)
         cached = await self._cached_block(user_turn, request, place, room)
         if isinstance(cached, RecallResult):
@@ -59,7 +59,7 @@ class BlockSource:
             offset=request.offset,
             groups=user_turn.identity.looks_into,
             room=room,
-            late=late,
+            late=request.late,
         )
         recalled = replace(recalled, room=room)
         if user_turn.group_wish is not None and request.mode == "on":

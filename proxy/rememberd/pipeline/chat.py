@@ -107,22 +107,19 @@ class Chat:
             request = replace(request, deployments=own)
         if request.user_turn is not None:
             request = await self.user_settings.applied(request, headers)
+            if scope.get(WAITED_S, 0.0) > _PATIENCE_S:
+                request = replace(request, late=True)
         clock.lap()  # understand
         with tracing.chat(request.model, request.deployments[0].provider, headers):
             await self._answer(request, clock, headers, scope, send)
 
     async def _answer(
-        self,
-        request: ChatRequest,
-        clock: RequestTimings,
-        headers: Mapping[str, str],
-        scope: Scope,
-        send: Send,
+        self, request: ChatRequest, clock: RequestTimings, headers: Mapping[str, str], scope: Scope, send: Send
     ) -> None:
         recall_result = None
         if request.user_turn is not None:
             with tracing.span("recall"):
-                recall_result = await self.blocks.block(request, late=scope.get(WAITED_S, 0.0) > _PATIENCE_S)
+                recall_result = await self.blocks.block(request)
         clock.lap()  # recall
         outgoing = self.upstream_body(request, recall_result)
         clock.lap()  # inject

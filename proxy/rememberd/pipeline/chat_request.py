@@ -67,6 +67,7 @@ class ChatRequest:
     client: str | None
     app: str
     stored_objects: dict[str, str] = field(default_factory=dict)  # ids that may be another user's, by field name
+    late: bool = False  # it waited so long before it began that there is no time to recall
     used: int | None = None  # tokens of the context without the block; None if they are few enough for every model
 
     @property
