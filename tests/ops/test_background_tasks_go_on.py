@@ -7,6 +7,7 @@ import asyncio
 import io
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -59,14 +60,11 @@ class Flaky:
         return []
 
 
-async def test_a_dead_key_watcher_comes_back(
-    log: io.StringIO, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+async def test_a_dead_key_watcher_comes_back(log: io.StringIO, tmp_path: Path) -> None:
     """Otherwise a key that was revoked would go on opening memories."""
-    monkeypatch.setattr("rememberd.access.api_keys._REFRESH_SECONDS", 0.001)
     keys, before = Flaky(), failures("key_watcher")
     watcher = KeyWatcher(Auth({}, None), cast(ApiKeyStore, keys), KeyMark(tmp_path / "mark"))
-    running = asyncio.create_task(keep_running("key_watcher", watcher.run, again_s=0.001))
+    running = asyncio.create_task(keep_running("key_watcher", partial(watcher.run, 0.001), again_s=0.001))
     async with asyncio.timeout(120):
         await keys.recovered.wait()
     running.cancel()

@@ -18,7 +18,7 @@ from rememberd.memory.learn.reconcile import merge
 from rememberd.settings.schema import Store
 from rememberd.storage.changes import NEWEST, Change, ChangeLog, Removal
 from rememberd.storage.payload import point_id
-from rememberd.storage.qdrant import put_batches, reads, removals
+from rememberd.storage.qdrant import put_batches, removals
 from rememberd.storage.qdrant.store import QdrantStore
 from rememberd.storage.redis.changes import RedisChangeLog
 from rememberd.storage.redis.client import RedisClient
@@ -37,10 +37,11 @@ class Four(EmbedderFake):
     name, dim = "org/four", DIM
 
 
-@pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a busy machine no node is left out because it is slow."""
-    monkeypatch.setattr(reads, "SEARCH_PATIENCE_S", 1.0)
+def on(cluster: QdrantDouble, changes: ChangeLog) -> QdrantStore:
+    """A store that leaves no node out because a busy machine is slow."""
+    store = server_store(Store(cluster.url), Four(), changes=changes)
+    store.connection.search_patience_s = 1.0
+    return store
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ async def two_processes(
     cluster: QdrantDouble, make_log: Callable[[], ChangeLog]
 ) -> AsyncIterator[tuple[QdrantStore, QdrantStore]]:
     """Each with a store of its own, after six memories were put and read by both."""
-    one, other = (server_store(Store(cluster.url), Four(), changes=make_log()) for _ in range(2))
+    one, other = (on(cluster, make_log()) for _ in range(2))
     await one.put(ANN, [point(id_) for id_ in EVERYTHING])
     for store in (one, other):
         await recallable(store, ANN)
@@ -147,7 +148,7 @@ async def test_what_is_told_again_is_kept_whichever_node_is_asked(
         cluster.nodes[1].lags = True
         await one.delete(ANN, EVERYTHING, at=NOW + 1)
         for number, id_ in enumerate(EVERYTHING):
-            writer = server_store(Store(cluster.url), Four(), changes=make_log())
+            writer = on(cluster, make_log())
             writer.connection.nodes._next = number  # whose turn it is
             await writer.put(ANN, [point(id_, "likes milk", updated_at=NOW + 2)])
             await writer.close()
@@ -211,7 +212,7 @@ async def test_two_writers_leave_one_home_although_a_replica_lags(
 async def test_a_write_that_no_node_has_stops_no_reading(cluster: QdrantDouble) -> None:
     """As after a snapshot of yesterday was restored everywhere."""
     log = LocalChangeLog()
-    store = server_store(Store(cluster.url), Four(), changes=log)
+    store = on(cluster, log)
     await store.put(ANN, [point(id_) for id_ in EVERYTHING])
     await log.record(f"{store.collection()} ann", [], written={str(point_id(ANN, "lost")): 2**52})
     assert await shown(store) == set(EVERYTHING)
@@ -258,7 +259,7 @@ async def test_a_deletion_is_in_force_while_the_server_cannot_make_it(
         await other.put(ANN, [point("m2", "told again", updated_at=NOW + 2)])
         await other.removals.carry_out()
         assert not await other._changes.shared.waiting()
-        stranger = server_store(Store(cluster.url), Four(), changes=LocalChangeLog())  # who knows of no deletion
+        stranger = on(cluster, LocalChangeLog())  # who knows of no deletion
         assert set(await listed(stranger, ANN)) == {"m0", "m2", "m3", "m4", "m5"}
         assert await stranger.deleted_at(ANN, ["m1"]) == {"m1": NOW + 1}
         await stranger.close()
@@ -280,7 +281,7 @@ async def test_an_erasure_is_in_force_while_the_server_cannot_make_it(
         later = replace(point("new"), memory=replace(point("new").memory, updated_at=2 * NOW))
         await other.put(ANN, [later])
         await other.removals.carry_out()
-        stranger = server_store(Store(cluster.url), Four(), changes=LocalChangeLog())
+        stranger = on(cluster, LocalChangeLog())
         assert await listed(stranger, ANN) == ["new"]
         await stranger.close()
         assert await recallable(one, ANN) == {"new"}
@@ -310,7 +311,7 @@ async def arrived(cluster: QdrantDouble) -> None:
 async def test_a_write_that_is_made_late_undoes_nothing(cluster: QdrantDouble) -> None:
     """Neither a newer edit, nor a change of privacy, nor a deletion, nor what was told again after one. `stranger` is
     a process that knows of no changes: it shows what really lies there."""
-    store = server_store(Store(cluster.url), Four(), changes=LocalChangeLog())
+    store = on(cluster, LocalChangeLog())
     await store.put(ANN, [point(id_) for id_ in EVERYTHING])
     await store.delete(ANN, ["m3"], at=NOW + 1)
     older: list[Callable[[], Awaitable[Any]]] = [
@@ -327,7 +328,7 @@ async def test_a_write_that_is_made_late_undoes_nothing(cluster: QdrantDouble) -
     await store.delete(ANN, ["m2", "m3"], at=NOW + 3)
     await store.put(ANN, [point("m4", "told again", updated_at=NOW + 3)])
     await arrived(cluster)
-    stranger = server_store(Store(cluster.url), Four(), changes=LocalChangeLog())
+    stranger = on(cluster, LocalChangeLog())
     found = {memory.id: memory for memory in await stranger.get(ANN, EVERYTHING)}
     assert {id_: memory.text for id_, memory in found.items()} == {
         "m0": "the new text", "m1": point("m1").memory.text, "m4": "told again", "m5": point("m5").memory.text
@@ -339,12 +340,12 @@ async def test_a_write_that_is_made_late_undoes_nothing(cluster: QdrantDouble) -
 
 async def test_an_erasure_that_is_made_late_takes_nothing_told_since(cluster: QdrantDouble) -> None:
     """The new memory stays, although it has the same id."""
-    store = server_store(Store(cluster.url), Four(), changes=LocalChangeLog())
+    store = on(cluster, LocalChangeLog())
     await store.put(ANN, [point("m0"), point("m1")])
     await late(cluster, store.erase("ann"))
     await store.put(ANN, [point("m0", "told again", updated_at=NOW + 1)])
     await arrived(cluster)
-    stranger = server_store(Store(cluster.url), Four(), changes=LocalChangeLog())
+    stranger = on(cluster, LocalChangeLog())
     assert "told again" in [memory.text for memory in await stranger.get(ANN, EVERYTHING)]
     await store.close()
     await stranger.close()
@@ -352,7 +353,7 @@ async def test_an_erasure_that_is_made_late_takes_nothing_told_since(cluster: Qd
 
 async def test_an_erasure_takes_what_a_replica_that_lags_does_not_list(cluster: QdrantDouble) -> None:
     """The newest memories, which only one of the nodes has heard of."""
-    store = server_store(Store(cluster.url), Four(), changes=LocalChangeLog())
+    store = on(cluster, LocalChangeLog())
     await store.put(ANN, [point("m0")])
     for id_ in EVERYTHING[1:]:
         cluster.nodes[1].lags = True
@@ -361,7 +362,7 @@ async def test_an_erasure_takes_what_a_replica_that_lags_does_not_list(cluster: 
     in_step.left_out, behind.left_out = True, False  # so that the one that is behind is asked for the pages
     await store.erase("ann")
     await cluster.catch_up()
-    stranger = server_store(Store(cluster.url), Four(), changes=LocalChangeLog())
+    stranger = on(cluster, LocalChangeLog())
     assert await stranger.get(ANN, EVERYTHING) == []
     await store.close()
     await stranger.close()
@@ -371,13 +372,13 @@ async def test_a_clock_that_is_set_back_loses_no_write(
     cluster: QdrantDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The stamp of a write is above that of what it replaces, and a deletion's too."""
-    store = server_store(Store(cluster.url), Four(), changes=LocalChangeLog())
+    store = on(cluster, LocalChangeLog())
     await store.put(ANN, [point("m0"), point("m1")])
     for module in (put_batches, removals):
         monkeypatch.setattr(module, "now_us", lambda: 0)
     await store.put(ANN, [point("m0", "the new text", updated_at=NOW + 1)])
     await store.delete(ANN, ["m1"], at=NOW + 1)
-    stranger = server_store(Store(cluster.url), Four(), changes=LocalChangeLog())
+    stranger = on(cluster, LocalChangeLog())
     assert [memory.text for memory in await stranger.get(ANN, ["m0", "m1"])] == ["the new text"]
     await store.close()
     await stranger.close()

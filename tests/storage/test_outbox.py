@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from rememberd.errors import QueueUnavailable
-from rememberd.pipeline import outbox as module
 from rememberd.pipeline.outbox import TURNS, Outbox
 from rememberd.storage.spool import FileSpool
 from rememberd.storage.sqlite.database import Database
@@ -51,10 +51,7 @@ def spool(folder: Path) -> FileSpool:
     return FileSpool(folder / "spool")
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_RETRY_S", 0.01)
-    monkeypatch.setattr(module, "_DRAIN_S", 0.2)
+quick = partial(Outbox, drain_s=0.2, retry_s=0.01)
 
 
 async def spooled(folder: Path) -> list[str]:
@@ -73,7 +70,7 @@ async def emptied(outbox: Outbox) -> None:
 
 async def test_a_turn_in_time_touches_no_spool(queue: Faulty, tmp_path: Path) -> None:
     """It is in the queue."""
-    outbox = Outbox(queue, spool(tmp_path), 10_000)
+    outbox = quick(queue, spool(tmp_path), 10_000)
     await outbox.put(turn("turn-1"))
     assert queue.puts == ["turn-1"]
     assert not (tmp_path / "spool").exists()
@@ -85,7 +82,7 @@ async def test_a_late_turn_is_spooled_and_put_once_when_the_queue_is_back(
     queue: Faulty, tmp_path: Path, fault: str
 ) -> None:
     """With the user's turns in their order; and the file is empty afterwards."""
-    outbox = Outbox(queue, spool(tmp_path), 10)
+    outbox = quick(queue, spool(tmp_path), 10)
     queue.down = fault == "refuses"
     if fault == "hangs":
         queue.open.clear()
@@ -108,7 +105,7 @@ async def test_a_late_turn_is_spooled_and_put_once_when_the_queue_is_back(
 
 async def test_the_next_start_takes_in_what_was_left(queue: Faulty, tmp_path: Path) -> None:
     """Stopped while the queue was away; twice the same turn is one; an erased user's turn is refused."""
-    first = Outbox(queue, spool(tmp_path), 10)
+    first = quick(queue, spool(tmp_path), 10)
     queue.down = True
     for each in (turn("turn-1", at=1_000), turn("turn-1", at=1_000), turn("turn-2", user="erased", at=1_000)):
         await first.put(each)
@@ -116,7 +113,7 @@ async def test_the_next_start_takes_in_what_was_left(queue: Faulty, tmp_path: Pa
     assert len(await spooled(tmp_path)) == 3
     queue.down = False
     await queue.erase("erased", 1_500)
-    second = Outbox(queue, spool(tmp_path), 10)
+    second = quick(queue, spool(tmp_path), 10)
     second.start()
     async with asyncio.timeout(120):
         while await spooled(tmp_path):
@@ -128,7 +125,7 @@ async def test_the_next_start_takes_in_what_was_left(queue: Faulty, tmp_path: Pa
 async def test_a_turn_that_nothing_takes_is_counted(queue: Faulty, tmp_path: Path) -> None:
     """Neither the queue nor the disk: the answer goes on, and the loss is counted at the end."""
     (tmp_path / "spool").write_text("a file where the folder should be")
-    outbox = Outbox(queue, spool(tmp_path), 10)
+    outbox = quick(queue, spool(tmp_path), 10)
     queue.down = True
     lost = TURNS.labels("lost")._value.get()
     await outbox.put(turn("turn-1"))
@@ -141,7 +138,7 @@ async def test_a_turn_that_neither_took_is_tried_again(
 ) -> None:
     """And kept when the queue is back in time."""
     (tmp_path / "spool").write_text("a file where the folder should be")
-    outbox = Outbox(queue, spool(tmp_path), 10)
+    outbox = quick(queue, spool(tmp_path), 10)
     queue.open.clear()
     await outbox.put(turn("turn-1"))
     queue.open.set()
@@ -155,7 +152,7 @@ async def test_a_turn_that_the_queue_refuses_is_a_dead_letter(
     queue: Faulty, tmp_path: Path, late: bool, refused: Exception
 ) -> None:
     """It keeps back no other turn, and goes into the queue when it is replayed after the cause is gone."""
-    outbox = Outbox(queue, spool(tmp_path), 10 if late else 10_000)
+    outbox = quick(queue, spool(tmp_path), 10 if late else 10_000)
     queue.refused, queue.down = refused, late
     dead = TURNS.labels("dead")._value.get()
     for name in ("turn-1", "turn-bad", "turn-2"):
@@ -182,7 +179,7 @@ class NoLetters(FileSpool):
 
 async def test_a_turn_that_cannot_even_be_a_dead_letter_is_counted_as_lost(queue: Faulty, tmp_path: Path) -> None:
     """Whoever puts it is told, and an operator sees it in the counter."""
-    outbox = Outbox(queue, NoLetters(tmp_path / "spool"), 10_000)
+    outbox = quick(queue, NoLetters(tmp_path / "spool"), 10_000)
     queue.refused = ValueError("no such text")
     lost = TURNS.labels("lost")._value.get()
     with pytest.raises(TypeError):
@@ -209,7 +206,7 @@ class Tardy(FileSpool):
 async def test_a_turn_is_not_taken_for_another_that_stood_at_its_place(queue: Faulty, tmp_path: Path) -> None:
     """Of two rounds of late turns, the second in the same places of the file: all are put."""
     slow = Tardy(tmp_path / "spool")
-    outbox = Outbox(queue, slow, 10)
+    outbox = quick(queue, slow, 10)
     queue.open.clear()
     first = [asyncio.create_task(outbox.put(turn(name))) for name in ("turn-1", "turn-2")]
     async with asyncio.timeout(20):

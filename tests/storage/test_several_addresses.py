@@ -11,7 +11,7 @@ import pytest
 
 from rememberd.errors import ConfigError, StoreUnavailable
 from rememberd.settings.schema import Store, load
-from rememberd.storage.qdrant import connection, nodes, reads
+from rememberd.storage.qdrant import connection
 from rememberd.storage.qdrant.store import QdrantStore
 from tests.support.fakes import EmbedderFake
 from tests.support.qdrant_double import Faults, QdrantDouble, server_store
@@ -29,11 +29,12 @@ async def cluster() -> AsyncIterator[QdrantDouble]:
 
 
 @pytest.fixture
-async def store(cluster: QdrantDouble, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[QdrantStore]:
+async def store(cluster: QdrantDouble) -> AsyncIterator[QdrantStore]:
     """With patience for a busy machine."""
-    monkeypatch.setattr(reads, "SEARCH_PATIENCE_S", 1.0)
-    monkeypatch.setattr(nodes, "SETTLES_S", 0.2)
     store = server_store(Store(cluster.url), Four())
+    store.connection.search_patience_s = 1.0
+    for node in store.connection.nodes.all:
+        node.settles_s = 0.2
     await store.put(ANN, [point("a")])
     yield store
     await store.close()
@@ -81,11 +82,9 @@ async def test_a_dead_or_hung_address_is_left_out_and_taken_back(
             await recallable(store, ANN)
 
 
-async def test_a_hung_address_costs_one_deadline(
-    cluster: QdrantDouble, store: QdrantStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_hung_address_costs_one_deadline(cluster: QdrantDouble, store: QdrantStore) -> None:
     """Although the deadline of whoever reads is shorter than the patience of the read."""
-    monkeypatch.setattr(reads, "SEARCH_PATIENCE_S", 60.0)
+    store.connection.search_patience_s = 60.0
     cluster.nodes[1].faults = Faults(delay=60)
     count = partial(store.count, ANN, now=NOW)
     missed = []
@@ -174,12 +173,10 @@ def test_without_a_port_qdrants_own_is_meant(url: str, host: str) -> None:
     assert node.address.host == host
 
 
-async def test_a_node_that_is_back_is_used_when_it_has_settled(
-    cluster: QdrantDouble, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_node_that_is_back_is_used_when_it_has_settled(cluster: QdrantDouble) -> None:
     """For some seconds it answers with what it had before it hung, so it is only asked whether it is ready."""
-    monkeypatch.setattr(reads, "SEARCH_PATIENCE_S", 1.0)
     store = server_store(Store(cluster.url), Four())
+    store.connection.search_patience_s = 1.0
     await store.put(ANN, [point("a")])
     ill = cluster.nodes[1]
     ill.faults = Faults(disconnect="before")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,12 +14,12 @@ from typing import Protocol
 import orjson
 
 from rememberd.access.auth import Auth
+from rememberd.access.principals import digest, new_key
 from rememberd.errors import InputRejected, QueueUnavailable
 from rememberd.types import Millis, Principal
 
 log = logging.getLogger("rememberd.keys")
 
-_REFRESH_SECONDS = 1.0
 _RECORD_USES_EVERY = 60  # refreshes
 _TIMEOUT_SECONDS = 2.0
 _UNREADABLE = "(unreadable)"
@@ -134,10 +135,10 @@ class KeyWatcher:
         self.auth.replace_made_keys(in_force, ever_made=self._ever_made)
         self._version = version
 
-    async def run(self) -> None:
+    async def run(self, refresh_s: float = 1.0) -> None:
         while True:
             for _ in range(_RECORD_USES_EVERY):
-                await asyncio.sleep(_REFRESH_SECONDS)
+                await asyncio.sleep(refresh_s)
                 await self.refresh()
             await self.record_uses()
 
@@ -148,6 +149,12 @@ class KeyWatcher:
                 await self.keys.record_uses(times)
             except QueueUnavailable as error:
                 log.warning("the times when keys were last used could not be stored: %s", error)
+
+
+def made_key(principal: Principal, at: Millis) -> tuple[ApiKey, str]:
+    """A new key as it is stored, and the key itself."""
+    key = new_key()
+    return ApiKey(f"key_{secrets.token_hex(8)}", digest(key), principal, at, None), key
 
 
 def name_taken(name: str) -> InputRejected:

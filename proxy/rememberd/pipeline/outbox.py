@@ -7,9 +7,10 @@ from functools import partial
 from typing import Any, TypeVar
 
 from rememberd.errors import MemoryUnavailable
-from rememberd.memory.retry import cancel_and_wait, retry_until
+from rememberd.memory.retry import retry_until
 from rememberd.ports import Spool, TurnQueue
 from rememberd.ports.queues import SpooledTurn
+from rememberd.telemetry.background import cancel_and_wait
 from rememberd.telemetry.metrics import counter
 from rememberd.types import Turn
 
@@ -19,8 +20,8 @@ _OUTCOMES = ("queued", "late", "lost", "dead", "erased")
 TURNS = counter("rememberd_queue_puts", "Turns at the end of an answer.", "outcome", *_OUTCOMES)
 
 _SPOOL_S = 5.0  # an answer waits at most this long for the spool's disk
-_DRAIN_S = 3.0  # below five: the supervisor kills a web process five seconds after its last stream
-_RETRY_S = 1.0
+DRAIN_S = 3.0  # below five: the supervisor kills a web process five seconds after its last stream
+RETRY_S = 1.0
 
 log = logging.getLogger("rememberd.queue")
 
@@ -32,8 +33,17 @@ class Outbox:
     queue that is known to be late. One task moves the turns into the queue. After a kill, a turn may reach the queue
     twice; its id makes this harmless."""
 
-    def __init__(self, queue: TurnQueue, spool: Spool, deadline_ms: float) -> None:
+    def __init__(
+        self,
+        queue: TurnQueue,
+        spool: Spool,
+        deadline_ms: float,
+        *,
+        drain_s: float = DRAIN_S,
+        retry_s: float = RETRY_S,
+    ) -> None:
         self.queue, self.spool, self.deadline_ms = queue, spool, deadline_ms
+        self._drain_s, self._retry_s = drain_s, retry_s
         self._draining: asyncio.Task[None] | None = None
         self._adopting: asyncio.Task[None] | None = None
         self._late: dict[str, asyncio.Task[None]] = {}  # running puts of turns that are also spooled, by turn id
@@ -63,10 +73,10 @@ class Outbox:
         return None
 
     async def close(self) -> None:
-        """Wait `_DRAIN_S` for running puts. Turns that are still in the spool stay there until the next start."""
+        """Wait `drain_s` for running puts. Turns that are still in the spool stay there until the next start."""
         pending = {task for task in (self._draining, *self._unsafe) if task is not None and not task.done()}
         if pending:
-            await asyncio.wait(pending, timeout=_DRAIN_S)
+            await asyncio.wait(pending, timeout=self._drain_s)
         if self._unsafe:
             TURNS.labels("lost").inc(len(self._unsafe))
             log.error(
@@ -127,7 +137,7 @@ class Outbox:
             log.error("a turn is lost: %s", error)
 
     async def _adopt(self) -> None:
-        for spool in await _until_available(self.spool.adopt):
+        for spool in await self._until_available(self.spool.adopt):
             try:
                 await self._drain(spool)
             finally:
@@ -137,17 +147,26 @@ class Outbox:
         """Move turns into the queue until the spool is empty."""
         position, late = 0, self._late if spool is self.spool else {}
         while True:
-            spooled = await _until_available(partial(spool.read, position))
+            spooled = await self._until_available(partial(spool.read, position))
             for batch in _one_of_each_user(spooled):
                 await asyncio.gather(*(self._deliver(turn, late.pop(turn.id, None)) for turn in batch))
             if spooled:
                 position = spooled[-1].end
-            elif await _until_available(partial(spool.clear, position)):
+            elif await self._until_available(partial(spool.clear, position)):
                 return
 
     async def _deliver(self, turn: Turn, putting: asyncio.Task[None] | None) -> None:
         if putting is None or not await _succeeds(putting):
-            await _until_available(partial(self._put, turn))
+            await self._until_available(partial(self._put, turn))
+
+    async def _until_available(self, step: Callable[[], Awaitable[T]]) -> T:
+        """Retry `step` until the queue or the spool is available again."""
+        while True:
+            try:
+                return await step()
+            except MemoryUnavailable as error:
+                log.warning("spooled turns wait for the queue: %s", error)
+            await asyncio.sleep(self._retry_s)
 
 
 def _one_of_each_user(spooled: Sequence[SpooledTurn]) -> Iterator[list[Turn]]:
@@ -164,13 +183,3 @@ def _one_of_each_user(spooled: Sequence[SpooledTurn]) -> Iterator[list[Turn]]:
 async def _succeeds(putting: asyncio.Task[None]) -> bool:
     await asyncio.wait({putting})
     return putting.exception() is None
-
-
-async def _until_available(step: Callable[[], Awaitable[T]]) -> T:
-    """Retry `step` until the queue or the spool is available again."""
-    while True:
-        try:
-            return await step()
-        except MemoryUnavailable as error:
-            log.warning("spooled turns wait for the queue: %s", error)
-        await asyncio.sleep(_RETRY_S)

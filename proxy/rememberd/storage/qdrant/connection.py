@@ -66,13 +66,14 @@ Work = Callable[[Send], Coroutine[Any, Any, Any]]
 
 
 class Connection:
-    """`where` is the address, or addresses, without secrets. Nothing is sent before the first call."""
+    """`where` is the address, or addresses, without secrets. Nothing is sent before the first call. A search asks the
+    next address after `search_patience_s`."""
 
     def __init__(self, urls: Sequence[str], api_key: str | None = None, call_seconds: float = CALL_SECONDS) -> None:
         """Raises `ConfigError` for an invalid URL."""
         self.nodes = Nodes([_node(url) for url in urls], self._is_ready)
         self.where = ", ".join(node.where for node in self.nodes.all)
-        self._call_seconds = call_seconds
+        self._call_seconds, self.search_patience_s = call_seconds, SEARCH_PATIENCE_S
         self._client = Client(HttpProxies.of(os.environ))
         # Compressed answers are streamed in several writes, each of which waits 40 ms for a delayed ACK. A request
         # may be repeated on a new connection: all of ours are idempotent.

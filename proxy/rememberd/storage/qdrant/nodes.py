@@ -29,7 +29,7 @@ class Node:
     def __init__(self, to: Address, where: str) -> None:
         self.address, self.where = to, where
         self.left_out = self.may_be_old = self.settling = False
-        self.rests_until = self._said_until = 0.0
+        self.settles_s, self.rests_until, self._said_until = SETTLES_S, 0.0, 0.0
         self._failures = 0
 
     @classmethod
@@ -57,14 +57,14 @@ class Node:
             log.warning("Qdrant at %s lacks writes that other nodes have: these are asked instead", self.where)
 
     def is_ready(self) -> None:
-        """Use the node again: at once if it was only slow; otherwise when it is ready a second time, `SETTLES_S`
+        """Use the node again: at once if it was only slow; otherwise when it is ready a second time, `settles_s`
         after the first."""
         if self.settling or not self.may_be_old:
             self.left_out = self.may_be_old = self.settling = False
             log.warning("Qdrant at %s is used again", self.where)
         else:
             self.settling = True
-            self.rests_until = time.monotonic() + SETTLES_S
+            self.rests_until = time.monotonic() + self.settles_s
 
     def answered(self) -> None:
         if not self.left_out:

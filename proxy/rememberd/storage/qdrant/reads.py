@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from rememberd.storage.changes import Stamps, UserChanges
-from rememberd.storage.qdrant.connection import PATIENCE_S, SEARCH_PATIENCE_S, Behind, Send
+from rememberd.storage.qdrant.connection import PATIENCE_S, Behind, Send
 from rememberd.storage.qdrant.points import ServerPoints, shard_key
 from rememberd.storage.qdrant.queries import Json
 
@@ -55,7 +55,9 @@ class Reads:
             return found
 
         first = parts[0]
-        found: list[list[Any]] = await self._read(first.user, first.known, read, SEARCH_PATIENCE_S)
+        found: list[list[Any]] = await self._read(
+            first.user, first.known, read, self._at.connection.search_patience_s
+        )
         return found
 
     async def points(
@@ -74,7 +76,7 @@ class Reads:
             return records
 
         wanted = set(ids)
-        records: list[Json] = await self._read(user, known, read, SEARCH_PATIENCE_S)
+        records: list[Json] = await self._read(user, known, read, self._at.connection.search_patience_s)
         return records
 
     async def scroll(self, user: str, known: UserChanges, body: Json) -> tuple[list[Json], Any]:
@@ -94,7 +96,7 @@ class Reads:
             found = await send("POST", f"{path}/points/count", {"exact": True, "filter": wanted} | shard)
             return int(found["count"])
 
-        number: int = await self._read(user, known, read, SEARCH_PATIENCE_S)
+        number: int = await self._read(user, known, read, self._at.connection.search_patience_s)
         return number
 
     async def _read(self, user: str, known: UserChanges, read: Read, patience: float = PATIENCE_S) -> Any:

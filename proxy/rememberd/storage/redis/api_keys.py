@@ -7,8 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from rememberd.access.api_keys import ApiKey, ApiKeyStore, name_taken, no_such_key
-from rememberd.access.principals import digest, new_key
+from rememberd.access.api_keys import ApiKey, ApiKeyStore, made_key, name_taken, no_such_key
 from rememberd.encryption.api_keys import ApiKeyCodec
 from rememberd.errors import InputRejected
 from rememberd.storage.redis.client import RedisClient
@@ -31,8 +30,7 @@ class RedisApiKeys:
 
     async def create(self, principal: Principal, at: Millis) -> tuple[ApiKey, str]:
         await self._move()
-        key = new_key()
-        made = ApiKey(f"key_{secrets.token_hex(8)}", digest(key), principal, at, None)
+        made, key = made_key(principal, at)
         if not await self._add(made):
             raise name_taken(principal.name)
         return made, key
@@ -50,8 +48,7 @@ class RedisApiKeys:
         old = self._made(*found) if found else None
         if old is None or not old.readable:
             raise no_such_key(id_or_name)
-        key = new_key()
-        made = ApiKey(f"key_{secrets.token_hex(8)}", digest(key), old.principal, at, None)
+        made, key = made_key(old.principal, at)
         if not await self._run(
             "rotate", old.id, self.codec.stored(old.expiring(until)), made.id, *self._fields(made)
         ):

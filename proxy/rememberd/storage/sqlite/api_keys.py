@@ -1,14 +1,12 @@
 """The API keys that were created on one host, in a file of its data directory."""
 
-import secrets
 import sqlite3
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from rememberd.access.api_keys import ApiKey, name_taken, no_such_key
-from rememberd.access.principals import digest, new_key
+from rememberd.access.api_keys import ApiKey, made_key, name_taken, no_such_key
 from rememberd.encryption.api_keys import ApiKeyCodec
 from rememberd.errors import QueueUnavailable
 from rememberd.storage.sqlite.database import Database
@@ -42,7 +40,7 @@ class SqliteApiKeys:
         database.declare(SCHEMA)
 
     async def create(self, principal: Principal, at: Millis) -> tuple[ApiKey, str]:
-        made, key = _new(principal, at)
+        made, key = made_key(principal, at)
 
         def work(db: sqlite3.Connection) -> None:
             if self._in_force(db, principal.name):
@@ -59,7 +57,7 @@ class SqliteApiKeys:
             if old is None or not old.readable:
                 raise no_such_key(id_or_name)
             db.execute(ENDS, (self.codec.stored(old.expiring(until)), old.id))
-            made, key = _new(old.principal, at)
+            made, key = made_key(old.principal, at)
             self._insert(db, made)
             return made, key
 
@@ -121,8 +119,3 @@ class SqliteApiKeys:
 
 
 _CLEAR = ApiKeyCodec(None)
-
-
-def _new(principal: Principal, at: Millis) -> tuple[ApiKey, str]:
-    key = new_key()
-    return ApiKey(f"key_{secrets.token_hex(8)}", digest(key), principal, at, None), key
