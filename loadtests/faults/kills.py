@@ -12,7 +12,7 @@ from pathlib import Path
 
 from loadtests.faults.deployment import Deployment
 from loadtests.faults.kinds import LATE, Fault
-from rememberd.memory.retry import cancel_and_wait
+from rememberd.telemetry.background import running
 
 _PAUSE_S = (0.1, 1.5)  # between two kills
 _FAULT_S = (0.2, 4.0)  # how long the disk is slow, or the database locked
@@ -26,15 +26,12 @@ def killed(kills: int) -> Fault:
     """On one host: two web processes and a writer."""
 
     async def strike(deployment: Deployment, _: float) -> None:
-        disturbing = asyncio.create_task(_disturb(deployment))
-        try:
+        async with running(_disturb(deployment)):
             for number in range(1, kills + 1):
                 await asyncio.sleep(random.uniform(*_PAUSE_S))
                 await _kill(deployment)
                 if number % 20 == 0:
                     print(f"{number} kills", file=sys.stderr, flush=True)
-        finally:
-            await cancel_and_wait(disturbing)
         await deployment.wait_ready()
 
     what = f"{kills} kills of random processes, with a slow disk and a locked database in between"

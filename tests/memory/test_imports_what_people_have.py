@@ -347,12 +347,12 @@ def test_our_own_export_comes_back_whole(
     [
         ("photo.jpg", b"\xff\xd8\xff\xe0\0\x10JFIF", "neither JSON nor text"),
         ("other.json", b'[{"tweet": "hi"}]', "no known format"),
-        ("half.json", b'[{"mapping": {}, "title": "a"}, {"mapp', "no whole JSON list"),
+        ("half.json", b'[{"mapping": {}, "title": "a"}, {"mapp', "not a complete JSON list"),
         ("deep.json", b"[" * 100_000, "nested too deeply"),
         ("empty.json", b"[]", "has nothing to import"),
         ("empty.txt", b"", "has nothing to import"),
-        ("broken.json", b'{\n "memories": [', "no whole JSON"),
-        ("lines.ndjson", b'{"text": "I ski."}\n{"text"\n', "line 2 is no JSON object"),
+        ("broken.json", b'{\n "memories": [', "not complete JSON"),
+        ("lines.ndjson", b'{"text": "I ski."}\n{"text"\n', "line 2 is not a JSON object"),
     ],
 )
 def test_a_foreign_or_broken_file_is_refused_with_what_was_expected(

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from rememberd.memory.retry import cancel_and_wait
+from rememberd.telemetry.background import cancel_and_wait
 
 
 async def test_a_task_that_swallows_a_cancellation_is_cancelled_again() -> None:

@@ -12,7 +12,7 @@ from rememberd.access.api_keys import ApiKey, ApiKeyStore, KeyWatcher
 from rememberd.access.auth import Auth
 from rememberd.access.principals import principal_from
 from rememberd.api.dependencies import require_admin
-from rememberd.api.serializers import rfc3339
+from rememberd.api.serializers import refuse_unknown, rfc3339
 from rememberd.dialects import body as json_body
 from rememberd.errors import RequestError
 from rememberd.http.request import note, read_body
@@ -135,10 +135,7 @@ class Admin:
 
 def asked_key(fields: Mapping[str, Any], configured: Any) -> Principal:
     """Raises `RequestError` 400 if the fields do not describe a key, 409 for the name of a `configured` key."""
-    for name in fields:
-        if name not in _KEY_FIELDS:
-            message = f"`{name}` is not known; a key has {', '.join(_KEY_FIELDS)}"
-            raise RequestError(400, "unknown_field", message, param=name)
+    refuse_unknown(fields, _KEY_FIELDS)
     try:
         principal = principal_from(fields)
     except ValueError as error:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from rememberd.access.apps import App, AppRights, AppStore
 from rememberd.access.auth import Auth
 from rememberd.api.dependencies import CallerResolver, require_admin
-from rememberd.api.serializers import flag_from, rfc3339
+from rememberd.api.serializers import flag_from, refuse_unknown, rfc3339
 from rememberd.dialects import body as json_body
 from rememberd.errors import RequestError
 from rememberd.http.request import note, read_body
@@ -47,10 +47,7 @@ class AppsApi:
         return json_response({"object": "list", "data": [_app_json(each) for each in await self.apps.all(user)]})
 
     async def _change(self, user: str, fields: dict[str, Any]) -> Response:
-        for name in fields.keys() - _FIELDS:
-            raise RequestError(
-                400, "unknown_field", f"`{name}` cannot be set; an app has {', '.join(sorted(_FIELDS))}"
-            )
+        refuse_unknown(fields, _FIELDS)
         found = next((each for each in await self.apps.all(user) if each.seen.app == fields.get("name")), None)
         rights = _rights(fields, found.rights) if found else None
         if found is None or rights is None or not await self.apps.set(user, found.seen.app, rights):

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from rememberd.access.auth import Auth
 from rememberd.access.groups import Group, Groups, group_from
 from rememberd.api.dependencies import require_admin
+from rememberd.api.serializers import refuse_unknown
 from rememberd.dialects import body as json_body
 from rememberd.errors import RequestError
 from rememberd.http.request import note, read_body
@@ -74,9 +75,7 @@ class GroupsAdmin:
 
 def asked_group(fields: dict[str, Any]) -> Group:
     """Raises `RequestError` 400."""
-    for name in fields:
-        if name not in _FIELDS:
-            raise RequestError(400, "unknown_field", f"`{name}` is not known; a group has {', '.join(_FIELDS)}")
+    refuse_unknown(fields, _FIELDS)
     try:
         return group_from(fields)
     except ValueError as error:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from rememberd.errors import RequestError
+from rememberd.api.memory_writes import user_erased
 from rememberd.memory.learn.build_memories import redacted
 from rememberd.memory.learn.wishes.memory_commands import memory_command
 from rememberd.ports import ReceiptStore, TurnQueue
@@ -42,9 +42,7 @@ async def enqueue_import(
         # Store the receipt first, because the writer may process the turn at once.
         clean = await asyncio.to_thread(redacted, turn, redact_too)
         if not (await receipts.put(_receipt(turn)) and await queue.put(clean)):
-            raise RequestError(
-                409, "user_erased", "everything was erased meanwhile, this too; send it again to keep it"
-            )
+            raise user_erased()
         taken.queued.append(turn.receipt)
     return taken
 

@@ -18,8 +18,10 @@ from rememberd.api.serializers import (
     memory_from,
     memory_json,
     parts_json,
+    refuse_unknown,
     text_from,
     time_from,
+    unknown_memory,
 )
 from rememberd.errors import RequestError
 from rememberd.http.request import note
@@ -81,7 +83,7 @@ class Memories:
     async def add(self, request: Request) -> Response:
         space, identity = self.caller.memories(request), self.caller.identity(request, counts=False)
         fields = await self.caller.fields(request)
-        _refuse_unknown(fields, _ADD_FIELDS)
+        refuse_unknown(fields, _ADD_FIELDS)
         stated = await asyncio.to_thread(_stated, fields, identity, self.redact_too)
         memory = contributed(identity, stated)
         outcome = await self.writes.merge(space, [memory], memory.created_at)
@@ -116,7 +118,7 @@ class Memories:
     async def edit(self, request: Request) -> Response:
         space = self.caller.memories(request)
         fields = await self.caller.fields(request)
-        _refuse_unknown(fields, _EDIT_FIELDS)
+        refuse_unknown(fields, _EDIT_FIELDS)
         for _ in range(_ATTEMPTS):
             old, new = await self._edited(request, space, fields)
             if await self._put_edited(space, old, new):
@@ -165,7 +167,7 @@ class Memories:
         # It may have been deleted after this edit read it, but with an earlier time than that of the edit.
         current = await self.store.get(space, [new.id])
         if not current:
-            raise _unknown(new.id)
+            raise unknown_memory(new.id)
         if current != [old]:
             return False
         await self.store.put(space, points)
@@ -173,7 +175,7 @@ class Memories:
         await self.writes.undo_if_erased(space, ids, new.updated_at)
         if not await self.store.get(space, [new.id]):  # deleted meanwhile: delete its earlier text, too
             await self.store.delete(space, ids, at=0)
-            raise _unknown(new.id)
+            raise unknown_memory(new.id)
         return True
 
     async def _reopened(self, space: Space, memory: Memory) -> Memory:
@@ -188,11 +190,11 @@ class Memories:
     async def delete(self, request: Request) -> Response:
         space, memory_id = self.caller.memories(request), request.path_params["id"]
         if (visible := visibility(request)) and not visible(await self._one(request, space)):
-            raise _unknown(memory_id)
+            raise unknown_memory(memory_id)
         self.caller.refuse_others(request, await self.store.get(space, [memory_id]))
         gone = await forget(self.store, self.embedder, space, memory_id, wall_clock)
         if not gone:
-            raise _unknown(memory_id)
+            raise unknown_memory(memory_id)
         note(request.scope, count=len(gone))
         await self.block_cache.erase(space.user)  # also for a running tool loop
         return json_response({"object": "memory.deleted", "id": memory_id, "deleted": True})
@@ -206,7 +208,7 @@ class Memories:
         memory_id = request.path_params["id"]
         found = await self.store.get(space, [memory_id])
         if not found:
-            raise _unknown(memory_id)
+            raise unknown_memory(memory_id)
         return found[0]
 
 
@@ -216,24 +218,13 @@ def _stated(fields: Mapping[str, Any], identity: Identity, redact_too: Collectio
     return replace(memory, slot=slot_of(memory.text)) if memory.kind == "fact" else memory
 
 
-def _unknown(memory_id: str) -> RequestError:
-    return RequestError(404, "memory_not_found", f"you have no memory {memory_id[:64]!r}")
-
-
 def _refuse_to_models(visible: Visible, old: Memory, text: str) -> None:
     """Raises `RequestError` if a model may not change `old`, or if `text` is an order to other models."""
     if not visible(old):
-        raise _unknown(old.id)
+        raise unknown_memory(old.id)
     if text != old.text and (reason := injection_reason(text)):
         message = f"a model cannot write this: it {reason}; the user can, on the memory page"
         raise RequestError(400, "reads_like_an_order", message, param="text")
-
-
-def _refuse_unknown(fields: Mapping[str, Any], known: frozenset[str]) -> None:
-    for name in fields:
-        if name not in known:
-            names = ", ".join(sorted(known))
-            raise RequestError(400, "unknown_field", f"`{name}` cannot be set here; known: {names}", param=name)
 
 
 def _only_null(valid_to: Any) -> None:

@@ -11,8 +11,7 @@ from starlette.responses import Response
 
 from rememberd.access.apps import app_of
 from rememberd.api.dependencies import CallerResolver
-from rememberd.api.serializers import memory_json, rfc3339, time_from
-from rememberd.errors import RequestError
+from rememberd.api.serializers import memory_json, rfc3339, time_from, unknown_memory
 from rememberd.http.responses import json_response
 from rememberd.memory.audit import Finding, Usage, to_review
 from rememberd.memory.ids import episode_id
@@ -55,7 +54,7 @@ class MemoryReview:
         space = identity.memories
         found = await self.store.get(space, [memory_id])
         if not found:
-            raise RequestError(404, "memory_not_found", f"you have no memory {memory_id[:64]!r}")
+            raise unknown_memory(memory_id)
         turn = found[0].evidence.turn_id if found[0].evidence else None
         exchange = await self.store.get(space, [episode_id(space, turn)]) if turn else []
         answers = [

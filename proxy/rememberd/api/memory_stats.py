@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from rememberd.api.dependencies import CallerResolver, read_anywhere
 from rememberd.api.mcp.visible import Visible, visibility
-from rememberd.api.serializers import flag_from, limit_from, memory_json, parts_json, rfc3339
+from rememberd.api.serializers import flag_from, limit_from, memory_json, parts_json, rfc3339, unknown_memory
 from rememberd.errors import RequestError
 from rememberd.http.request import offset_from
 from rememberd.http.responses import json_response
@@ -95,7 +95,7 @@ class MemoryStats:
         space, memory_id = self.caller.memories(request, reads=True), request.path_params["id"]
         found = await self.store.get(space, [memory_id])
         if not found:
-            raise RequestError(404, "memory_not_found", f"you have no memory {memory_id[:64]!r}")
+            raise unknown_memory(memory_id)
         past = await history(self.store, space, found[0], wall_clock())
         return json_response({"object": "list", "data": [memory_json(memory) for memory in past]})
 

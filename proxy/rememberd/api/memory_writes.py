@@ -30,6 +30,9 @@ class MemoryWrites:
         whole = await self.queue.erased(space.user, began)
         if whole or (user and await self.queue.erased(user, began)):
             await take_back(self.store, space, ids, None if whole else user, at=0)
-            raise RequestError(
-                409, "user_erased", "everything was erased meanwhile, this too; send it again to keep it"
-            )
+            raise user_erased()
+
+
+def user_erased() -> RequestError:
+    message = "the user was erased while this was being stored, so it is not stored; send it again to keep it"
+    return RequestError(409, "user_erased", message)

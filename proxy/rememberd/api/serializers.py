@@ -1,6 +1,6 @@
 """Converts memories to JSON and back. Times are RFC 3339 in UTC in JSON, milliseconds in the code."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -158,6 +158,18 @@ def flag_from(fields: Mapping[str, Any], name: str) -> bool:
     if not isinstance(value, bool):
         raise _bad(name, "must be true or false")
     return value
+
+
+def refuse_unknown(fields: Iterable[str], known: Collection[str]) -> None:
+    """Raises `RequestError` 400 for a field that is not `known`."""
+    for name in fields:
+        if name not in known:
+            names = ", ".join(sorted(known))
+            raise RequestError(400, "unknown_field", f"`{name}` cannot be set here; known: {names}", param=name)
+
+
+def unknown_memory(memory_id: str) -> RequestError:
+    return RequestError(404, "memory_not_found", f"you have no memory {memory_id[:64]!r}")
 
 
 def rfc3339(at: Millis | None) -> str | None:

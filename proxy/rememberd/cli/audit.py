@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-import orjson
 
 from rememberd.access.audit_log import OPERATOR
 from rememberd.api.serializers import rfc3339
 from rememberd.cli import command as a_command
 from rememberd.cli import config_option, settings_of
+from rememberd.cli.terminal.output import print_json
 from rememberd.errors import RememberdError
 from rememberd.memory.audit import Finding, Usage, judge
 from rememberd.memory.audit_repair import repair, write
@@ -88,7 +88,7 @@ async def audit(
         print(f"rememberd: {error}", file=sys.stderr)
         return 1
     if as_json:
-        print(orjson.dumps({"object": "audit", "spaces": spaces}, option=orjson.OPT_INDENT_2).decode())
+        print_json({"object": "audit", "spaces": spaces})
     elif not found:
         print("there are no memories" + (" of that user and scope" if user or scope else ""))
     return 0

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import orjson
 
 from rememberd.access.audit_log import OPERATOR
 from rememberd.access.groups import ROLES, Group, Groups
@@ -14,7 +13,7 @@ from rememberd.api.groups import asked_group, group_json
 from rememberd.cli import command as a_command
 from rememberd.cli import config_option, settings_of
 from rememberd.cli.erase import erase_user
-from rememberd.cli.terminal.output import print_table
+from rememberd.cli.terminal.output import print_json, print_table
 from rememberd.errors import ConfigError, InputRejected, RequestError
 from rememberd.processes.run import prepare
 from rememberd.settings.schema import Settings
@@ -96,7 +95,7 @@ def _list(groups: Groups, as_json: bool) -> None:
     known = sorted(groups.all.items())
     if as_json:
         data = [group_json(each, configured=name in groups.configured) for name, each in known]
-        print(orjson.dumps({"object": "list", "data": data}, option=orjson.OPT_INDENT_2).decode())
+        print_json({"object": "list", "data": data})
     elif known:
         titles = ("GROUP", "FROM", "MEMBERS", "BY SIGN-IN", "ERASED MEMBERS' MEMORIES")
         print_table(titles, [_row(each, configured=name in groups.configured) for name, each in known])

@@ -15,7 +15,7 @@ import orjson
 
 from rememberd.cli import command as a_command
 from rememberd.cli.terminal.client import Client, ProxyError, Where, proxy_options
-from rememberd.cli.terminal.output import Progress, print_lines
+from rememberd.cli.terminal.output import Progress, print_json, print_lines
 from rememberd.cli.terminal.own_server import reachable
 from rememberd.memory.importers.files import EXPECTED, FORMATS, Export, opened
 from rememberd.memory.importers.records import BadFile, Line
@@ -114,7 +114,7 @@ def _import(proxy: Client, file: Path, kind: str, dry_run: bool, as_json: bool) 
     if not summary.turns + summary.memories + len(summary.errors):
         raise BadFile(f"{file} has nothing to import: {EXPECTED}")
     if as_json:
-        print(orjson.dumps(_as_json(summary, dry_run), option=orjson.OPT_INDENT_2).decode())
+        print_json(_as_json(summary, dry_run))
     else:
         _report(summary, dry_run)
     return 0

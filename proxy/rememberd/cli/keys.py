@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import orjson
 
 from rememberd.access.api_keys import ApiKey, ApiKeyStore
 from rememberd.access.audit_log import OPERATOR
@@ -20,7 +19,7 @@ from rememberd.access.principals import digest
 from rememberd.api.admin import asked_key, key_json
 from rememberd.cli import command as a_command
 from rememberd.cli import config_option, settings_of
-from rememberd.cli.terminal.output import print_table
+from rememberd.cli.terminal.output import print_json, print_table
 from rememberd.cli.terminal.running_proxy import running_proxy
 from rememberd.errors import ConfigError, InputRejected, RequestError
 from rememberd.memory.adoption import adopt
@@ -217,7 +216,7 @@ def _warn_if_closed(settings: Settings, keys: Sequence[ApiKey]) -> None:
 def _list(keys: Sequence[ApiKey], as_json: bool) -> None:
     if as_json:
         data = [key_json(key) | {"state": _state(key)} for key in keys]
-        print(orjson.dumps({"object": "list", "data": data}, option=orjson.OPT_INDENT_2).decode())
+        print_json({"object": "list", "data": data})
     elif keys:
         titles = ("ID", "STATE", "NAME", "USER", "CREATED", "LAST USED", "EXPIRES", "RIGHTS")
         print_table(titles, [_row(key) for key in keys])

@@ -11,11 +11,10 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import click
-import orjson
 
 from rememberd.cli import COMMANDS, import_, shown_as_is
 from rememberd.cli.terminal.client import Client, ProxyError, Where, proxy_options
-from rememberd.cli.terminal.output import print_lines, print_table
+from rememberd.cli.terminal.output import print_json, print_lines, print_table
 from rememberd.cli.terminal.own_server import reachable
 from rememberd.memory.importers.files import opened
 from rememberd.memory.recall.block import clean
@@ -97,7 +96,7 @@ def _search(proxy: Client, as_json: bool, query: str, limit: int) -> int:
 def _why(proxy: Client, as_json: bool, id: str) -> int:
     why = proxy.ask("GET", f"/v1/memories/{_whole(proxy, id)}/why")
     if as_json:
-        _print_json(why)
+        print_json(why)
         return 0
     memory, exchange = why["memory"], why["exchange"]
     print_lines([clean(memory["text"]), f"said {memory['created_at'][:10]}, topic {why['topic']}"])
@@ -112,7 +111,7 @@ def _why(proxy: Client, as_json: bool, id: str) -> int:
 def _stats(proxy: Client, as_json: bool) -> int:
     stats, groups = proxy.ask("GET", "/v1/memories/stats"), proxy.ask("GET", "/v1/memories/groups")
     if as_json:
-        _print_json({"object": "memory.stats", "stats": stats, "groups": groups})
+        print_json({"object": "memory.stats", "stats": stats, "groups": groups})
         return 0
     print(f"{stats['facts']:,} facts, {stats['episodes']:,} exchanges, {stats['past']:,} past")
     for name in ("topics", "people", "apps"):
@@ -149,7 +148,7 @@ def _forget(proxy: Client, as_json: bool, ids: tuple[str, ...]) -> int:
         if not as_json:
             print(f"forgotten  {memory_id[:_SHORT]}")
     if as_json:
-        _print_json({"object": "list", "data": gone})
+        print_json({"object": "list", "data": gone})
     return 0
 
 
@@ -170,7 +169,7 @@ def _export(proxy: Client, as_json: bool, file: Path | None, form: str) -> int:
     with opened(file) as exports:
         count = sum(1 for export in exports for _ in export.lines())
     if as_json:
-        _print_json({"object": "memories.exported", "memories": count, "file": str(file)})
+        print_json({"object": "memories.exported", "memories": count, "file": str(file)})
     else:
         print(f"{count:,} memories in {file}")
     return 0
@@ -206,7 +205,7 @@ def _whole(proxy: Client, given: str) -> str:
 
 def _show(memory: dict[str, Any], what: str, as_json: bool) -> int:
     if as_json:
-        _print_json(memory)
+        print_json(memory)
     else:
         print_lines([f"{what}  {memory['id'][:_SHORT]}  {clean(memory['text'])}"])
     return 0
@@ -214,17 +213,13 @@ def _show(memory: dict[str, Any], what: str, as_json: bool) -> int:
 
 def _show_all(found: list[dict[str, Any]], as_json: bool) -> int:
     if as_json:
-        _print_json({"object": "list", "data": found})
+        print_json({"object": "list", "data": found})
     elif found:
         rows = [(m["id"][:_SHORT], m["created_at"][:10], _kind(m), m["text"]) for m in found]
         print_table(("ID", "SAID", "KIND", "TEXT"), rows)
     else:
         print("there are no memories: tell a model something through the proxy, or use `rememberd memories add`")
     return 0
-
-
-def _print_json(value: object) -> None:
-    print(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
 
 
 def _kind(memory: dict[str, Any]) -> str:

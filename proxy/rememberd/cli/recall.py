@@ -3,11 +3,10 @@
 from typing import Any
 
 import click
-import orjson
 
 from rememberd.cli import command as a_command
 from rememberd.cli.terminal.client import Where, proxy_options
-from rememberd.cli.terminal.output import print_lines, print_table
+from rememberd.cli.terminal.output import print_json, print_lines, print_table
 from rememberd.cli.terminal.own_server import reachable
 
 EXAMPLES = """\
@@ -31,7 +30,7 @@ def command(where: Where, question: str, limit: int, model: str | None, as_json:
     with reachable(where) as proxy:
         found = proxy.ask("POST", "/v1/memories/preview", asked)
     if as_json:
-        print(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+        print_json(found)
         return 0
     lists = (("in", found["memories"]), ("withheld", found["withheld"]), ("out", found["left_out"]))
     rows = [_row(name, each) for name, memories in lists for each in memories]

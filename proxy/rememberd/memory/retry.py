@@ -1,5 +1,4 @@
-"""Retries with a deadline; cancellation until a task has really ended; a pause for a part that keeps failing; a limit
-for one that is busy."""
+"""Retries with a deadline; a pause for a part that keeps failing; a limit for one that is busy."""
 
 import asyncio
 import logging
@@ -7,7 +6,7 @@ import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from rememberd.errors import QueueUnavailable
 
@@ -15,7 +14,6 @@ T = TypeVar("T")
 
 PATIENCE_S = 60.0  # longer than a failover of Redis
 
-_AGAIN_S = 0.5
 PUNCTUAL = 0.98  # of a deadline: a timer fires late, and the chat began before the recall
 EASES = 0.05
 FEWEST = 8.0  # calls at a time, so that after an outage all are tried again
@@ -48,16 +46,6 @@ def delays(longest_s: float) -> Iterator[float]:
 def jittered(seconds: float) -> float:
     """Times a random factor between 0.5 and 1.5, so that processes that failed together do not retry together."""
     return seconds * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
-
-
-async def cancel_and_wait(task: asyncio.Task[Any]) -> None:
-    """Cancels `task` until it has ended, and raises its exception. If a cancellation meets a timeout inside a library
-    (redis-py 8, reconnecting), the library may raise the timeout instead, and the task goes on."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait({task}, timeout=_AGAIN_S)
-    if not task.cancelled():
-        task.result()
 
 
 class Breaker:

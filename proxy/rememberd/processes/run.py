@@ -71,8 +71,7 @@ async def web(
 
     from rememberd.http.connection_limits import limited_protocol
     from rememberd.http.drain import DrainingServer, DrainMiddleware
-    from rememberd.memory.retry import cancel_and_wait
-    from rememberd.telemetry.background import keep_running
+    from rememberd.telemetry.background import cancel_and_wait, keep_running
     from rememberd.wiring.app import build_app
     from rememberd.wiring.components import build_embedder, connection_limits
     from rememberd.wiring.encryption import open_encryption

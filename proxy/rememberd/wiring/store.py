@@ -16,7 +16,6 @@ from rememberd.errors import ConfigError, StoreUnavailable
 from rememberd.memory.embedding.change_model import DualWriteStore, Reembedding
 from rememberd.memory.embedding.embedder import FastEmbedder
 from rememberd.memory.recall.retrieve import Retrieve
-from rememberd.memory.retry import cancel_and_wait
 from rememberd.ports import Embedder, MemoryStore
 from rememberd.settings.schema import Settings, Store
 from rememberd.storage.changes import ChangeLog
@@ -28,7 +27,7 @@ from rememberd.storage.edge.store import EdgeStore
 from rememberd.storage.migrate import copy_tombstones
 from rememberd.storage.sqlite.changes import SqliteChangeLog
 from rememberd.storage.sqlite.database import Database
-from rememberd.telemetry.background import keep_running
+from rememberd.telemetry.background import keep_running, running
 from rememberd.wiring.store_move import begin_alone, check_move, copying, next_place, place
 
 if TYPE_CHECKING:
@@ -105,7 +104,15 @@ async def for_writer(settings: Settings, embedder: Embedder, seal: Seal) -> Asyn
         if (following.name, following.dim) == (embedder.name, embedder.dim):
             raise ConfigError(f"memory.embedding.next_model or next_path names the model in use, {embedder.name}")
         beside = await stack.enter_async_context(_writer_store(settings, following, "next", seal))
-        await stack.enter_async_context(_reembedding(store, beside, seal, following))
+        work = Reembedding(
+            seal(store),
+            seal(beside),
+            following,
+            bury=partial(copy_tombstones, store, beside),
+            mark_ready=beside.mark_ready,
+            total=store.size,
+        )
+        await stack.enter_async_context(running(keep_running("reembedding", work.run)))
         both = DualWriteStore(seal(store), seal(beside), _loading(following))
         yield WriterStore(both, (store, beside), quiet_for)
 
@@ -227,11 +234,10 @@ async def _writer_store(
             await server.open()
         except StoreUnavailable as error:
             log.error("the store does not answer; it is tried again: %s", error)
-        removing = asyncio.create_task(keep_running("removals", server.removals.run))
         try:
-            yield server
+            async with running(keep_running("removals", server.removals.run)):
+                yield server
         finally:
-            await cancel_and_wait(removing)
             await server.close()
         return
     store = embedded(settings, embedder, role)
@@ -241,25 +247,6 @@ async def _writer_store(
             yield store
     finally:
         await store.close()
-
-
-@asynccontextmanager
-async def _reembedding(
-    store: QdrantStore | EdgeStore, beside: QdrantStore | EdgeStore, seal: Seal, embedder: Embedder
-) -> AsyncIterator[None]:
-    work = Reembedding(
-        seal(store),
-        seal(beside),
-        embedder,
-        bury=partial(copy_tombstones, store, beside),
-        mark_ready=beside.mark_ready,
-        total=store.size,
-    )
-    running = asyncio.create_task(keep_running("reembedding", work.run))
-    try:
-        yield
-    finally:
-        await cancel_and_wait(running)
 
 
 def _next_folder(settings: Settings) -> Path:

@@ -4,7 +4,6 @@ process starts with a store that is incomplete."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,11 +15,10 @@ import orjson
 
 from rememberd.errors import ConfigError
 from rememberd.memory.embedding.change_model import fill
-from rememberd.memory.retry import cancel_and_wait
 from rememberd.settings.schema import Settings
 from rememberd.storage.edge.store import EdgeStore
 from rememberd.storage.migrate import sync
-from rememberd.telemetry.background import keep_running
+from rememberd.telemetry.background import keep_running, running
 
 if TYPE_CHECKING:
     from rememberd.storage.qdrant.store import QdrantStore
@@ -83,11 +81,8 @@ async def copying(
         await fill(catch_up, beside.flush, mark_ready)
         log.info("all memories are in %s, too: set memory.store to it, remove the next_ settings, and restart", to)
 
-    running = asyncio.create_task(keep_running("moving", work))
-    try:
+    async with running(keep_running("moving", work)):
         yield
-    finally:
-        await cancel_and_wait(running)
 
 
 def record_move(data: Path, to: str, *, ready: bool) -> None:

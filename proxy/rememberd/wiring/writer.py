@@ -1,6 +1,5 @@
 """Builds the writer process."""
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -17,12 +16,11 @@ from rememberd.memory.learn.llm.llm_worker import LlmWorker
 from rememberd.memory.learn.rules.extract import Rules
 from rememberd.memory.learn.writer import DAY_MS, Writer
 from rememberd.memory.recall.needs import learn
-from rememberd.memory.retry import cancel_and_wait
 from rememberd.memory.safety.privacy import Privacy
 from rememberd.pipeline.outbox import Outbox
 from rememberd.ports import Embedder, ExtractionQueue, MemoryStore, TurnQueue, Upstream
 from rememberd.settings.schema import Settings
-from rememberd.telemetry.background import keep_running
+from rememberd.telemetry.background import keep_running, running
 from rememberd.telemetry.traffic import TRAFFIC, Traffic
 from rememberd.types import CHAT, Deployment
 from rememberd.upstream.byte_lane import ByteLane
@@ -94,15 +92,9 @@ async def running_writer(
                 keep_receipts_ms=settings.memory.receipts_days * DAY_MS,
             )
             reindexing = Reindexing(kept.store, kept.unsealed[0], embedder, records.queue)
-            beside = [
-                asyncio.create_task(keep_running("topics", partial(_learn_topics, embedder, settings.data_path))),
-                asyncio.create_task(keep_running("reindexing", reindexing.run)),
-            ]
-            try:
+            learning = keep_running("topics", partial(_learn_topics, embedder, settings.data_path))
+            async with running(learning), running(keep_running("reindexing", reindexing.run)):
                 yield writer
-            finally:
-                for running in beside:
-                    await cancel_and_wait(running)
     finally:
         embedder.close()
 
@@ -168,11 +160,10 @@ async def _extracting(
     stage = LlmWorker(
         records.extraction_queue, records.queue, store, embedder, model, extract.daily_tokens, hidden, records.usage
     )
-    running = asyncio.create_task(stage.run())
     try:
-        yield records.extraction_queue
+        async with running(stage.run()):
+            yield records.extraction_queue
     finally:
-        await cancel_and_wait(running)
         for lane in lanes.values():
             await lane.close()
 

@@ -195,7 +195,7 @@ def test_a_damaged_mem_bundle_is_refused_with_the_file_that_is_wrong(tmp_path: P
         "changed": "items/fact.jsonl of the bundle does not match its checksum",
         "missing": "items/fact.jsonl of the bundle is missing",
         "no manifest": "without manifest.json",
-        "half a record": "line 1 of items/fact.jsonl is no JSON object",
+        "half a record": "line 1 of items/fact.jsonl is not a JSON object",
         "later format": "format '2.0.0'",
         "added": "items/preference.jsonl is not listed",
         "changed sums": "CHECKSUMS of the bundle does not match",
@@ -231,7 +231,7 @@ def test_a_damaged_pam_store_is_refused(tmp_path: Path) -> None:
     for content, reason in ((missing, "names 2 memories and holds 1"), (changed, "do not match its checksum")):
         with pytest.raises(BadFile, match=reason):
             lines(written(tmp_path / "memory-store.json", json.dumps(content)))
-    with pytest.raises(BadFile, match="no whole JSON"):
+    with pytest.raises(BadFile, match="not complete JSON"):
         lines(written(tmp_path / "memory-store.json", json.dumps(whole, indent=1)[:-80]))
 
 

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
+
 from rememberd.memory.recall.block import clean
 
 _UNBOUNDED = 10_000  # columns
@@ -34,6 +36,10 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         row[-1].truncate(max(_NARROWEST, left), overflow="ellipsis")
         table.add_row(*row)
     console.print(table)
+
+
+def print_json(value: object) -> None:
+    print(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
 
 
 def print_lines(lines: Sequence[str], style: str = "") -> None:

@@ -174,14 +174,14 @@ def _of_lines(stream: IO[bytes]) -> Iterator[Any]:
         if line.strip():
             entry = _parsed(line)
             if entry is None:
-                raise BadFile(f"line {number} is no JSON object: {EXPECTED}")
+                raise BadFile(f"line {number} is not a JSON object: {EXPECTED}")
             yield from _inner(entry)
 
 
 def _of_object(raw: bytes) -> Iterator[Any]:
     entry = _parsed(raw)
     if entry is None:
-        raise BadFile(f"the file is no whole JSON: if it was cut off, export it again; {EXPECTED}")
+        raise BadFile(f"the file is not complete JSON: if it was cut off, export it again; {EXPECTED}")
     yield from _inner(entry)
 
 

@@ -32,7 +32,7 @@ def items(stream: IO[bytes]) -> Iterator[Any]:
             more = stream.read(step)
             if not more or len(buffer) - at > _LARGEST:
                 raise BadFile(
-                    f"the file is no whole JSON list: {error.msg} in its last part; export it again"
+                    f"the file is not a complete JSON list: {error.msg} in its last part; export it again"
                 ) from error
             buffer, at, step = buffer[at:] + decoder.decode(more), 0, 2 * step
 

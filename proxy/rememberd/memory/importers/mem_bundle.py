@@ -10,6 +10,7 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -198,13 +199,10 @@ def _sums(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _object(raw: bytes, name: str) -> dict[str, Any]:
-    try:
-        found = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise BadFile(f"{name} is no JSON object: the bundle is damaged, export it again") from error
-    if not isinstance(found, dict):
-        raise BadFile(f"{name} is no JSON object: the bundle is damaged, export it again")
-    return found
+    with suppress(orjson.JSONDecodeError):
+        if isinstance(found := orjson.loads(raw), dict):
+            return found
+    raise BadFile(f"{name} is not a JSON object: the bundle is damaged, export it again")
 
 
 def _bytes(path: Path) -> bytes:

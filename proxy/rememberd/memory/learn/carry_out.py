@@ -161,11 +161,9 @@ async def _tell(store: MemoryStore, reach: Reach, slots: frozenset[str], now: Mi
 
 async def _facts(store: MemoryStore, reach: Reach, space: Space, now: Millis) -> list[Memory]:
     facts: list[Memory] = []
-    cursor = None
-    while len(facts) < _FACTS:
-        page, cursor = await store.page(space, limit=_PAGE, now=now, cursor=cursor, kind="fact", include_past=True)
+    async for page in store.pages(space, now=now, kind="fact", include_past=True):
         facts += reach.theirs(space, page)
-        if cursor is None:
+        if len(facts) >= _FACTS:
             break
     return facts
 
@@ -189,13 +187,10 @@ async def _all(store: MemoryStore, reach: Reach, command: MemoryCommand, now: Mi
             ' "Yes, delete all my memories", everything is deleted.'
         )
         return Done((), note)
-    gone, cursor = list[str](), None
-    while True:
-        page, cursor = await store.page(reach.space, limit=_PAGE, now=now, cursor=cursor, include_past=True)
+    gone = list[str]()
+    async for page in store.pages(reach.space, now=now, include_past=True):
         theirs = [each.id for each in reach.theirs(reach.space, page)]
         gone += await store.delete(reach.space, theirs, at=now) if theirs else []
-        if cursor is None:
-            break
     note = f"The user confirmed it: all memories ({len(gone)}) were deleted. Confirm that."
     if reach.groups:
         names = ", ".join(f"@{name}" for name in reach.groups)

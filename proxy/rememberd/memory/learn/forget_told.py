@@ -43,13 +43,8 @@ async def told_within(
 ) -> list[Memory]:
     """What was told on these days of the user's time zone, past facts too. Raises `StoreUnavailable`."""
     start, end = ((day - date(1970, 1, 1)).days * DAY_MS - offset for day in span)
-    found: list[Memory] = []
-    cursor = None
-    while True:
-        page, cursor = await store.page(space, limit=_PAGE, now=now, cursor=cursor, include_past=True)
-        found += [each for each in page if each.contributor == contributor and start <= each.created_at < end]
-        if cursor is None:
-            return found
+    told = await store.all(space, now=now, include_past=True)
+    return [each for each in told if each.contributor == contributor and start <= each.created_at < end]
 
 
 async def forget_all_of(store: MemoryStore, space: Space, memories: Sequence[Memory], now: Millis) -> list[str]:

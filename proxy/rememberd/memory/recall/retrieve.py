@@ -100,7 +100,7 @@ async def retrieve(store: MemoryStore, space: Space, dense: list[float], sparse:
     """Raises `StoreUnavailable`, also where it comes too late: with a queue of questions that nobody waits for any
     more, the others would be late, too."""
     if wanted.until is not None and time.monotonic() > wanted.until:
-        raise StoreUnavailable("too many questions before this one: nobody waits for it any more")
+        raise StoreUnavailable("too many questions were asked before this one, and its deadline has passed")
     with Timed(SEARCH):
         spaces = [space, *map(Space.of_group, wanted.groups)]
         found = _usable(await _found(store, spaces, dense, sparse, wanted), wanted)

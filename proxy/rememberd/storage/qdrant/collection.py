@@ -194,8 +194,8 @@ async def check_shards(at: Connection, layout: Layout, name: str) -> None:
     if present != wanted:
         was = f"shard_by_user true and shards {present}" if present else "shard_by_user false"
         raise ConfigError(
-            f"the collection {name} was made with {was}: set memory.store so again, or `rememberd migrate` the"
-            " memories to a new memory.store.collection"
+            f"the collection {name} was made with {was}: set memory.store back to that, or `rememberd"
+            " migrate` the memories to a new memory.store.collection"
         )
 
 

@@ -159,4 +159,7 @@ def _made_later(name: str, error: Exception) -> None:
     """Raises `StoreUnavailable` for a removal that is recorded nowhere."""
     if not name:
         raise StoreUnavailable(f"nothing was deleted: {error}") from error
-    log.warning("a deletion is in force, and is made when the server can: %s", error or "no answer in time")
+    log.warning(
+        "the server cannot delete now: what was deleted is hidden, and the deletion is tried again (%s)",
+        error or "no answer in time",
+    )

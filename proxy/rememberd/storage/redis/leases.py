@@ -8,8 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from rememberd.errors import QueueUnavailable
-from rememberd.memory.retry import cancel_and_wait
-from rememberd.telemetry.background import keep_running
+from rememberd.telemetry.background import cancel_and_wait, keep_running
 from rememberd.types import Millis
 
 log = logging.getLogger("rememberd.queue")

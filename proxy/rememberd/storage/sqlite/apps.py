@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from rememberd.access.apps import ALL_RIGHTS, MOST_APPS, App, AppRights, Sighting
-from rememberd.storage.sqlite.database import Database, is_erased, mark_erased
+from rememberd.storage.sqlite.database import Database, is_erased
 from rememberd.types import Millis
 
 SCHEMA = """
@@ -55,11 +55,7 @@ class SqliteApps:
         return [App(Sighting(*row[:5]), _rights(row[5:])) for row in self.database.read(ALL, (user,))]
 
     async def erase(self, user: str, at: Millis) -> None:
-        def work(db: sqlite3.Connection) -> None:
-            mark_erased(db, user, at)
-            db.execute("DELETE FROM apps WHERE user = ?", (user,))
-
-        await self.database.write(work, scrub=True)
+        await self.database.erase("apps", user, at)
 
 
 def _rights(row: Sequence[object]) -> AppRights:

@@ -117,6 +117,15 @@ class Database:
             self._reader = None
             raise QueueUnavailable(f"{self.path.name}: {error}") from error
 
+    async def erase(self, table: str, user: str, at: int) -> int:
+        """Delete and wipe the user's rows of `table`, and mark the user as erased. Returns the number of rows."""
+
+        def work(db: sqlite3.Connection) -> int:
+            mark_erased(db, user, at)
+            return db.execute(f"DELETE FROM {table} WHERE user = ?", (user,)).rowcount  # noqa: S608 - a name of ours
+
+        return await self.write(work, scrub=True)
+
     async def close(self) -> None:
         """Commit the waiting writes, then close."""
         self._closed = True

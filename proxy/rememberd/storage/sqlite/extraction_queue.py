@@ -15,7 +15,7 @@ from rememberd.ports.retry_policy import (
     LONGEST_WAIT,
     MAX_ATTEMPTS,
 )
-from rememberd.storage.sqlite.database import Database, is_erased, mark_erased
+from rememberd.storage.sqlite.database import Database, is_erased
 from rememberd.telemetry.clock import wall_clock
 from rememberd.types import Millis, Space, Turn
 
@@ -182,11 +182,7 @@ class SqliteExtractionQueue:
         await self.database.write(work)
 
     async def erase(self, user: str, at: Millis) -> None:
-        def work(db: sqlite3.Connection) -> None:
-            mark_erased(db, user, at)
-            db.execute("DELETE FROM readings WHERE user = ?", (user,))
-
-        await self.database.write(work, scrub=True)
+        await self.database.erase("readings", user, at)
 
     async def stats(self) -> PendingStats:
         counts = dict(self.database.read("SELECT state, count(*) FROM readings GROUP BY state"))

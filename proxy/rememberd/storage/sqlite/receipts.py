@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import orjson
 
-from rememberd.storage.sqlite.database import Database, is_erased, mark_erased
+from rememberd.storage.sqlite.database import Database, is_erased
 from rememberd.types import Millis, Receipt, Space
 
 SCHEMA = """
@@ -94,13 +94,7 @@ class SqliteReceipts:
         return min((at for at, _ in rows), default=None), ids
 
     async def erase(self, user: str, at: Millis) -> int:
-        """Drop the user's receipts, and refuse those of turns that began at or before `at`."""
-
-        def work(db: sqlite3.Connection) -> int:
-            mark_erased(db, user, at)
-            return db.execute("DELETE FROM receipts WHERE user = ?", (user,)).rowcount
-
-        return await self.database.write(work, scrub=True)
+        return await self.database.erase("receipts", user, at)
 
     async def expire(self, older_than: Millis) -> int:
         """Drop the receipts of turns that began before this time."""

@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from rememberd.storage.sqlite.database import Database, is_erased, mark_erased
+from rememberd.storage.sqlite.database import Database, is_erased
 from rememberd.types import Millis, Space
 
 SCHEMA = """
@@ -36,8 +36,4 @@ class SqliteToolFiles:
         return await self.database.write(work)
 
     async def erase(self, user: str, at: Millis) -> None:
-        def work(db: sqlite3.Connection) -> None:
-            mark_erased(db, user, at)
-            db.execute("DELETE FROM tool_files WHERE user = ?", (user,))
-
-        await self.database.write(work, scrub=True)
+        await self.database.erase("tool_files", user, at)
