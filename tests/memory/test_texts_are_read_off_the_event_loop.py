@@ -29,7 +29,7 @@ from rememberd.memory.learn.rules.extract import Rules, extract
 from rememberd.memory.recall.recall import Recall
 from rememberd.memory.safety.quarantine import injection_reason
 from rememberd.memory.safety.redact import redact
-from rememberd.storage.sqlite.pauses import SqlitePauses
+from rememberd.storage.sqlite.preferences import SqlitePreferences
 from tests.support.queue_contract import turn
 from tests.support.tables import each_row
 from tests.support.writer_rig import Rig
@@ -59,7 +59,7 @@ def memory_api(rig: Rig) -> httpx.AsyncClient:
     api = Memories(caller, writes, Recall(rig.store, rig.embedder), rig.store.erase)
     files = MemoryFiles(caller, writes, rig.receipts, rig.tool_files)
     batches = MemoryBatches(caller, writes)
-    stats = MemoryStats(caller, rig.store, api.recall, rig.receipts, SqlitePauses(rig.database), None)
+    stats = MemoryStats(caller, rig.store, api.recall, rig.receipts, SqlitePreferences(rig.database), None)
     api.caller.auth.replace_made_keys({}, ever_made=False)
     routes = [
         Route("/v1/memories", api.add, methods=["POST"]),

@@ -20,7 +20,7 @@ from rememberd.access.apps import (
     app_of,
     client_name,
 )
-from rememberd.encryption.pauses import SealedApps
+from rememberd.encryption.preferences import SealedApps
 from rememberd.errors import QueueUnavailable
 from rememberd.storage.redis.records import RedisApps
 from rememberd.storage.sqlite.apps import SqliteApps

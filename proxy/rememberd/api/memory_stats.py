@@ -1,4 +1,4 @@
-"""Preview of recall, history of a memory, statistics, and the pause of a memory."""
+"""Preview of recall, history of a memory, statistics, and the user's settings: pause and time zone."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -18,8 +18,9 @@ from rememberd.memory.embedding.suggestion import suggested_model
 from rememberd.memory.explain import Score
 from rememberd.memory.history import history
 from rememberd.memory.recall.block import line_cost
+from rememberd.memory.recall.dates import offset_of
 from rememberd.memory.recall.recall import Recall
-from rememberd.ports import MemoryStore, PauseStore, ReceiptStore
+from rememberd.ports import MemoryStore, Preferences, PreferenceStore, ReceiptStore
 from rememberd.telemetry.clock import wall_clock
 from rememberd.types import EVERY_SCOPE, Identity, Memory, Millis, Receipt, Space
 
@@ -35,11 +36,11 @@ class MemoryStats:
         store: MemoryStore,
         recall: Recall,
         receipts: ReceiptStore,
-        pauses: PauseStore,
+        preferences: PreferenceStore,
         time_zone: str | None,
     ) -> None:
         self.caller, self.store, self.recall = caller, store, recall
-        self.receipts, self.pauses, self.time_zone = receipts, pauses, time_zone
+        self.receipts, self.preferences, self.time_zone = receipts, preferences, time_zone
 
     async def preview(self, request: Request) -> Response:
         """The memories that a chat with this message would recall now, and near ones that are left out. With a remote
@@ -50,7 +51,7 @@ class MemoryStats:
         text = fields.get("text")
         if not isinstance(text, str) or not text.strip():
             raise RequestError(400, "missing_text", "`text` must be the message to recall for", param="text")
-        local, offset = self._is_local(request, fields), offset_from(request.headers, self.time_zone, now)
+        local, chosen = self._is_local(request, fields), await self.preferences.of(identity.space)
         recall = partial(
             self.recall.recall,
             space,
@@ -58,7 +59,7 @@ class MemoryStats:
             now=now,
             turn_id=None,
             conversation=None,
-            offset=offset,
+            offset=offset_from(request.headers, chosen.time_zone or self.time_zone, now),
             groups=identity.looks_into,
         )
         recalled = whole = await recall()
@@ -114,7 +115,7 @@ class MemoryStats:
                 "facts": facts,
                 "episodes": episodes,
                 "past": everything - facts - episodes,
-                "paused": await self.pauses.paused(identity.space),
+                "paused": (await self.preferences.of(identity.space)).paused,
                 "suggested_model": await suggested_model(self.store, self.recall.embedder, [space], now),
                 "answers": _usage(await self.receipts.recent(identity.space, _RECEIPTS)),
             }
@@ -127,17 +128,23 @@ class MemoryStats:
 
     async def settings(self, request: Request) -> Response:
         identity = self.caller.identity(request)
-        return json_response(_settings(identity, await self.pauses.paused(identity.space)))
+        return json_response(_settings(identity, await self.preferences.of(identity.space)))
 
     async def set(self, request: Request) -> Response:
+        """Changes the settings that the body names; all of them or none."""
         identity, own_scope_only = self.caller.identity(request), self.caller.principal(request).scopes is not None
         space = identity.space
         fields = await self.caller.fields(request)
-        if set(fields) != {"paused"}:
-            raise RequestError(400, "invalid_settings", 'send {"paused": true} or {"paused": false}', param="paused")
+        if not fields or fields.keys() - {"paused", "time_zone"}:
+            message = 'send {"paused": true}, {"time_zone": "Europe/Oslo"}, or both'
+            raise RequestError(400, "invalid_settings", message, param="paused")
         meant = space if own_scope_only else Space(space.user, EVERY_SCOPE)
-        await (self.pauses.pause(meant) if flag_from(fields, "paused") else self.pauses.resume(meant))
-        return json_response(_settings(identity, await self.pauses.paused(space)))
+        paused, zone = "paused" in fields and flag_from(fields, "paused"), _zone_from(fields)
+        if "paused" in fields:
+            await (self.preferences.pause(meant) if paused else self.preferences.resume(meant))
+        if "time_zone" in fields:
+            await self.preferences.set_time_zone(meant, zone)
+        return json_response(_settings(identity, await self.preferences.of(space)))
 
 
 def _counted_as(memory: Memory, now: Millis) -> str:
@@ -163,6 +170,21 @@ def _usage(receipts: list[Receipt]) -> dict[str, Any]:
     }
 
 
-def _settings(identity: Identity, paused: bool) -> dict[str, Any]:
+def _zone_from(fields: Mapping[str, Any]) -> str | None:
+    """None resets the time zone. Raises `RequestError` for a name that is not a time zone's."""
+    zone = fields.get("time_zone")
+    if zone is None or zone == "":
+        return None
+    try:
+        if not isinstance(zone, str):
+            raise ValueError("not a text")
+        offset_of(zone, wall_clock())
+    except ValueError as error:
+        message = "`time_zone` must be the IANA name of a time zone, such as Europe/Oslo, or null for the default"
+        raise RequestError(400, "invalid_timezone", message, param="time_zone") from error
+    return zone
+
+
+def _settings(identity: Identity, preferences: Preferences) -> dict[str, Any]:
     groups = [{"name": name, "role": role} for name, role in sorted(identity.roles.items())]
-    return {"object": "memory.settings", "paused": paused, "groups": groups}
+    return {"object": "memory.settings", **preferences._asdict(), "groups": groups}

@@ -13,7 +13,7 @@ from rememberd.errors import RequestError
 from rememberd.http.request import note
 from rememberd.http.responses import json_response
 from rememberd.memory.safety.redact import redact
-from rememberd.ports import PauseStore, ToolFileStore
+from rememberd.ports import PreferenceStore, ToolFileStore
 from rememberd.telemetry.clock import wall_clock
 from rememberd.types import Millis, Space
 
@@ -22,15 +22,19 @@ _TRIES = 50  # of a change while others change the files, too
 
 class MemoryTool:
     def __init__(
-        self, caller: CallerResolver, files: ToolFileStore, pauses: PauseStore, redact_too: tuple[str, ...] = ()
+        self,
+        caller: CallerResolver,
+        files: ToolFileStore,
+        preferences: PreferenceStore,
+        redact_too: tuple[str, ...] = (),
     ) -> None:
-        self.caller, self.files, self.pauses, self.redact_too = caller, files, pauses, redact_too
+        self.caller, self.files, self.preferences, self.redact_too = caller, files, preferences, redact_too
 
     async def run(self, request: Request) -> Response:
         """The body is the `input` of the model's `tool_use`; `content` and `is_error` are for its `tool_result`."""
         space, began = self.caller.space(request), wall_clock()
         given = await self.caller.fields(request)
-        if await self.pauses.paused(space):
+        if (await self.preferences.of(space)).paused:
             return _result("Error: the user has paused the memory: continue without it", is_error=True)
         try:
             return _result(await change(self.files, space, began, lambda files: run(files, given), self.redact_too))

@@ -3,7 +3,7 @@
     master_key   the operator's key, from the settings, a file or a command
     keyring      a random key for each user, encrypted with the master key; destroyed when the user is erased
     cipher       seals texts, replaces names and ids, keys the ids of words, rotates vectors
-    store, queue, records, extraction_queue, pauses    the decorators
+    store, queue, records, extraction_queue, preferences    the decorators
 
 deploy/SECURITY.md describes what stays readable, and why.
 """

@@ -119,7 +119,8 @@ class BlockSource:
         self, user_turn: UserTurn, request: ChatRequest, place: CachePlace | None, room: int | None = None
     ) -> RecallResult | CachePlace | None:
         """The cached block, if it is still valid. In a tool loop on the same message it is valid; else only for
-        `_FRESH_MS`, if the memories have not changed and a block cut to its room would get no more room now. It is
+        `_FRESH_MS`, if neither the memories nor the time zone have changed and a block cut to its room would get no
+        more room now. It is
         never valid if one of its memories has expired or it needs more than `room`.
 
         If it is not valid: where to cache the next block; None if nothing can be cached."""
@@ -133,9 +134,9 @@ class BlockSource:
             return None
         if found is None:
             return place._replace(version=version)
-        at, shared, fields = orjson.loads(found[1])
+        at, shared, offset, fields = orjson.loads(found[1])
         recalled = Recalled(**fields | {name: tuple(fields.get(name, ())) for name in ("ids", "reasons", "groups")})
-        fresh = (found[0], shared) == (version, place.shared) and request.at - at <= _FRESH_MS
+        fresh = (found[0], shared, offset) == (version, place.shared, request.offset) and request.at - at <= _FRESH_MS
         fresh &= recalled.room is None or room is not None
         expired = recalled.until is not None and recalled.until <= request.at
         too_long = room is not None and recalled.tokens > room
@@ -144,6 +145,6 @@ class BlockSource:
         return RecallResult(replace(recalled, ms=(time.perf_counter() - began) * 1000))
 
     async def keep(self, request: ChatRequest, user_turn: UserTurn, recalled: Recalled, place: CachePlace) -> bool:
-        value = orjson.dumps([request.at, place.shared, recalled])
+        value = orjson.dumps([request.at, place.shared, request.offset, recalled])
         await self.cache.put(user_turn.space, place.key, place.version, value, at=request.at, replaces=place.replaces)
         return True

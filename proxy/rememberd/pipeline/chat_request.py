@@ -43,9 +43,9 @@ class UserTurn:
 
     def key(self, *, local: bool, deletions: str) -> str:
         """The cache key of the block. It differs for local models, for other groups of the user and after a deletion
-        in a group, so that none of these gets another's block. "3" is the version of the format."""
+        in a group, so that none of these gets another's block. "4" is the version of the format."""
         shared = (" ".join(sorted(self.identity.roles)), deletions)
-        text = "\0".join(("3", self.identity.conversation or "", self.asked.text, "local" if local else "", *shared))
+        text = "\0".join(("4", self.identity.conversation or "", self.asked.text, "local" if local else "", *shared))
         return blake2b(text.encode(), digest_size=16).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Applies the user's settings to a request: a paused memory, and the rights of the app that sent it."""
+"""Applies the user's settings to a request: pause and time zone, and the rights of the app that sent it."""
 
 import asyncio
 import logging
@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from rememberd.access.apps import ALL_RIGHTS, AppLog, AppRights, narrower
 from rememberd.errors import QueueUnavailable
+from rememberd.memory.recall.dates import offset_of
 from rememberd.pipeline.chat_request import ChatRequest, UserTurn, user_turn
-from rememberd.ports import PauseStore
+from rememberd.ports import PreferenceStore
 
 log = logging.getLogger("rememberd.chat")
 
@@ -17,8 +18,8 @@ class UserSettings:
     """Makes two look-ups by key for each chat that uses memory. If they fail, nothing can be learned either, because
     the settings are stored where the queue is."""
 
-    def __init__(self, app_log: AppLog, pauses: PauseStore) -> None:
-        self.app_log, self.pauses = app_log, pauses
+    def __init__(self, app_log: AppLog, preferences: PreferenceStore) -> None:
+        self.app_log, self.preferences = app_log, preferences
 
     async def applied(self, request: ChatRequest, headers: Mapping[str, str]) -> ChatRequest:
         """`request`, limited to what the user allows. The app is recorded as seen, whatever its rights are."""
@@ -30,11 +31,23 @@ class UserSettings:
             rights = await self.app_log.store.rights(turn.identity.user, request.app)
             if rights != ALL_RIGHTS:
                 request = await _limited(request, turn, rights, headers)
-            paused = request.user_turn is not None and await self.pauses.paused(request.user_turn.space)
+            if request.user_turn is None:
+                return request
+            paused, zone = await self.preferences.of(request.user_turn.space)
         except QueueUnavailable as error:
-            log.warning("pauses and the rights of apps could not be read: %s", error)
+            log.warning("the user's settings could not be read: %s", error)
             return request
-        return replace(request, mode="off", user_turn=None) if paused else request
+        if paused:
+            return replace(request, mode="off", user_turn=None)
+        return _in_zone(request, zone) if zone and not headers.get("x-timezone") else request
+
+
+def _in_zone(request: ChatRequest, zone: str) -> ChatRequest:
+    try:
+        return replace(request, offset=offset_of(zone, request.at))
+    except ValueError as error:  # another host, whose list of time zones is newer, has taken this name
+        log.warning("a user's time zone is left out: %s", error)
+        return request
 
 
 async def _limited(

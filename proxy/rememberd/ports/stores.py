@@ -1,4 +1,4 @@
-"""The interfaces of the stores: memories, receipts, cached blocks, pauses, sessions and files."""
+"""The interfaces of the stores: memories, receipts, cached blocks, preferences, sessions and files."""
 
 from asyncio import gather
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -193,18 +193,31 @@ class BlockCache(Protocol):
         """Delete the blocks that were made before this time."""
 
 
-class PauseStore(Protocol):
-    """The paused spaces; the scope `EVERY_SCOPE` stands for all spaces of a user. Each method raises
+class Preferences(NamedTuple):
+    """What a user set for a space: whether nothing is recalled and learned there, and an IANA time zone."""
+
+    paused: bool = False
+    time_zone: str | None = None
+
+
+class PreferenceStore(Protocol):
+    """The users' own settings; the scope `EVERY_SCOPE` stands for all spaces of a user. Each method raises
     `QueueUnavailable`."""
 
-    async def paused(self, space: Space) -> bool:
-        """True if this space or the user's `EVERY_SCOPE` is paused."""
+    async def of(self, space: Space) -> Preferences:
+        """Paused if this space or the user's `EVERY_SCOPE` is; the time zone of this space, else of `EVERY_SCOPE`."""
 
     async def pause(self, space: Space) -> None: ...
 
     async def resume(self, space: Space) -> None:
         """End the pause. With `EVERY_SCOPE`, all pauses of the user end. A pause of `EVERY_SCOPE` cannot be ended for
         a single space."""
+
+    async def set_time_zone(self, space: Space, zone: str | None) -> None:
+        """None sets no time zone. With `EVERY_SCOPE`, the time zones of single spaces end."""
+
+    async def erase(self, user: str, at: Millis) -> None:
+        """Delete the time zones of the user. A pause stays: it keeps what is said from being learned."""
 
 
 class OwnedObjects(Protocol):

@@ -47,6 +47,7 @@ class UserErasure(NamedTuple):
             kept.usage,
             kept.tool_files,
             kept.apps,
+            kept.preferences,
         )
         return erased + await self.leave_groups(user, at)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from rememberd.access.apps import AppStore
 from rememberd.encryption.extraction_queue import SealedExtractionQueue
 from rememberd.encryption.keyring import Keyring
-from rememberd.encryption.pauses import SealedApps, SealedPauses
+from rememberd.encryption.preferences import SealedApps, SealedPreferences
 from rememberd.encryption.queue import SealedQueue
 from rememberd.encryption.records import SealedBlockCache, SealedReceipts, SealedToolFiles
 from rememberd.encryption.spool import SealedSpool
@@ -20,7 +20,7 @@ from rememberd.ports import (
     BlockCache,
     ExtractionQueue,
     OwnedObjects,
-    PauseStore,
+    PreferenceStore,
     ReceiptStore,
     Spool,
     ToolFileStore,
@@ -33,7 +33,7 @@ from rememberd.storage.sqlite.block_cache import SqliteBlockCache
 from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.extraction_queue import SqliteExtractionQueue
 from rememberd.storage.sqlite.owned_objects import SqliteOwnedObjects
-from rememberd.storage.sqlite.pauses import SqlitePauses
+from rememberd.storage.sqlite.preferences import SqlitePreferences
 from rememberd.storage.sqlite.queue import SqliteQueue
 from rememberd.storage.sqlite.receipts import SqliteReceipts
 from rememberd.storage.sqlite.tool_files import SqliteToolFiles
@@ -56,7 +56,7 @@ class QueueBundle:
     extraction_queue: ExtractionQueue
     receipts: ReceiptStore
     block_cache: BlockCache
-    pauses: PauseStore
+    preferences: PreferenceStore
     spool: Spool
     owned: OwnedObjects
     usage: UsageStore
@@ -78,7 +78,7 @@ def _sealed(bare: QueueBundle, keyring: Keyring) -> QueueBundle:
         extraction_queue=SealedExtractionQueue(bare.extraction_queue, keyring),
         receipts=SealedReceipts(bare.receipts, keyring),
         block_cache=SealedBlockCache(bare.block_cache, keyring),
-        pauses=SealedPauses(bare.pauses, keyring),
+        preferences=SealedPreferences(bare.preferences, keyring),
         spool=SealedSpool(bare.spool, keyring),
         usage=SealedUsage(bare.usage, keyring),
         tool_files=SealedToolFiles(bare.tool_files, keyring),
@@ -113,7 +113,7 @@ def _in_sqlite(settings: Settings, read_only: bool) -> QueueBundle:
         extraction_queue,
         SqliteReceipts(database),
         SqliteBlockCache(database),
-        SqlitePauses(database),
+        SqlitePreferences(database),
         FileSpool(spool_of(settings.data_path)),
         SqliteOwnedObjects(database),
         SqliteUsage(database),
@@ -131,7 +131,7 @@ def _in_redis(settings: Settings) -> QueueBundle:
         RedisApps,
         RedisBlockCache,
         RedisOwnedObjects,
-        RedisPauses,
+        RedisPreferences,
         RedisReceipts,
         RedisToolFiles,
     )
@@ -145,7 +145,7 @@ def _in_redis(settings: Settings) -> QueueBundle:
         extraction_queue,
         RedisReceipts(shared),
         RedisBlockCache(shared),
-        RedisPauses(shared),
+        RedisPreferences(shared),
         FileSpool(spool_of(settings.data_path)),
         RedisOwnedObjects(shared),
         RedisUsage(shared),

@@ -17,7 +17,7 @@ from rememberd.api.dependencies import CallerResolver
 from rememberd.api.mcp.internal_client import ASKING, McpContext
 from rememberd.http.request import header_values
 from rememberd.memory.safety.privacy import Privacy
-from rememberd.ports import PauseStore
+from rememberd.ports import PreferenceStore
 
 Serving = Callable[[int], AbstractAsyncContextManager[ASGIApp]]
 
@@ -29,9 +29,14 @@ class Mcp:
     """
 
     def __init__(
-        self, caller: CallerResolver, privacy: Privacy, app_log: AppLog, pauses: PauseStore, max_body_bytes: int
+        self,
+        caller: CallerResolver,
+        privacy: Privacy,
+        app_log: AppLog,
+        preferences: PreferenceStore,
+        max_body_bytes: int,
     ) -> None:
-        self.caller, self.privacy, self.app_log, self.pauses = caller, privacy, app_log, pauses
+        self.caller, self.privacy, self.app_log, self.preferences = caller, privacy, app_log, preferences
         self.max_body_bytes = max_body_bytes
         self._ready: asyncio.Future[ASGIApp] | None = None
         self._running: asyncio.Task[None] | None = None
@@ -46,7 +51,7 @@ class Mcp:
         if rights.scope and "x-memory-scope" not in headers and (scopes is None or rights.scope in scopes):
             identity = replace(identity, scope=rights.scope)
             scope = {**scope, "headers": [*scope["headers"], (b"x-memory-scope", rights.scope.encode())]}
-        paused = await self.pauses.paused(identity.space)
+        paused = (await self.preferences.of(identity.space)).paused
         scope[ASKING] = McpContext(paused, rights.memory, partial(self.privacy.keeps_text, identity.memories))
         server = await self._server()
         await server(scope, receive, send)

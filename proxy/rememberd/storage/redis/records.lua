@@ -1,4 +1,4 @@
--- Receipts, cached blocks, pauses and the memory tool's files, one operation at a time; begins with prelude.lua.
+-- Receipts, cached blocks, preferences and the memory tool's files, one operation at a time; begins with prelude.lua.
 --
 -- receipt:ID          hash: user scope at turn body write, written (ids, a line each)
 -- receipts            sorted set of ids by time; receipts:USER the same of one user
@@ -13,6 +13,7 @@
 -- owned:DIGEST        empty: an object that a provider stores for a user
 -- groups              hash: name to members and rules; groups_version  what the last change called itself
 -- paused              set of users, paused:USER set of scopes; the queue reads both
+-- time_zones:USER     hash: scope to time zone
 
 local RECEIPTS, FROZEN, PAUSED = key('receipts'), key('frozen'), key('paused')
 
@@ -153,8 +154,9 @@ function operations.expire_blocks(older_than)
 end
 
 -- An empty scope is every scope.
-function operations.paused(user, scope)
-  return math.max(call('SISMEMBER', PAUSED, user), call('SISMEMBER', key('paused', user), scope))
+function operations.preferences(user, scope)
+  local own, general = unpack(call('HMGET', key('time_zones', user), scope, ''))
+  return {math.max(call('SISMEMBER', PAUSED, user), call('SISMEMBER', key('paused', user), scope)), own or general}
 end
 
 function operations.pause(user, scope)
@@ -166,6 +168,11 @@ function operations.resume(user, scope)
   if scope ~= '' then return call('SREM', key('paused', user), scope) end
   call('DEL', key('paused', user))
   return call('SREM', PAUSED, user)
+end
+
+function operations.set_time_zone(user, scope, zone)
+  if scope == '' then call('DEL', key('time_zones', user)) else call('HDEL', key('time_zones', user), scope) end
+  if zone ~= '' then call('HSET', key('time_zones', user), scope, zone) end
 end
 
 function operations.get_files(user, scope) return call('HGET', key('files', user), scope) end

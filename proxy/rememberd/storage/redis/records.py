@@ -1,5 +1,5 @@
-"""Receipts, cached blocks, pauses, apps, the memory tool's files, groups and sessions in Redis: shared by the web
-processes of all hosts."""
+"""Receipts, cached blocks, preferences, apps, the memory tool's files, groups and sessions in Redis: shared by the
+web processes of all hosts."""
 
 import secrets
 from collections.abc import Sequence
@@ -12,10 +12,11 @@ from rememberd.access.apps import ALL_RIGHTS, MOST_APPS, App, AppRights, Sightin
 from rememberd.access.groups import Change, Group
 from rememberd.encryption.groups import GroupCodec
 from rememberd.errors import QueueUnavailable
+from rememberd.ports import Preferences
 from rememberd.storage.redis.client import PREFIX, RedisClient
 from rememberd.storage.sqlite.owned_objects import KEPT_S
 from rememberd.storage.sqlite.receipts import receipt_from_json, receipt_to_json
-from rememberd.types import Millis, Receipt, Space
+from rememberd.types import EVERY_SCOPE, Millis, Receipt, Space
 
 _SCRIPT = Path(__file__).with_suffix(".lua")
 _TRIES = 20  # tries of a change while others change the same group
@@ -88,18 +89,25 @@ class RedisBlockCache(_Records):
         return int(await self._run("expire_blocks", older_than))
 
 
-class RedisPauses(_Records):
-    """The queue itself refuses turns of users who have paused, so nothing is learned from a chat that could not read
-    the pause."""
+class RedisPreferences(_Records):
+    """A `PreferenceStore`. A chat waits for `of`, which therefore has a deadline. The queue itself refuses turns of
+    users who have paused, so nothing is learned from a chat that could not read the pause."""
 
-    async def paused(self, space: Space) -> bool:
-        return bool(await self._soon("paused", *space))
+    async def of(self, space: Space) -> Preferences:
+        paused, zone = await self._soon("preferences", *space)
+        return Preferences(bool(paused), zone.decode() if zone else None)
 
     async def pause(self, space: Space) -> None:
         await self._run("pause", *space)
 
     async def resume(self, space: Space) -> None:
         await self._run("resume", *space)
+
+    async def set_time_zone(self, space: Space, zone: str | None) -> None:
+        await self._run("set_time_zone", *space, zone or "")
+
+    async def erase(self, user: str, at: Millis) -> None:
+        await self._run("set_time_zone", user, EVERY_SCOPE, "")
 
 
 class RedisToolFiles(_Records):

@@ -1,25 +1,33 @@
-"""Stores paused memories and the apps that use a memory under pseudonyms."""
+"""Stores the users' own settings, and the apps that use a memory, under pseudonyms."""
 
 from collections.abc import Sequence
 
 from rememberd.access.apps import App, AppRights, AppStore, Sighting
 from rememberd.encryption.keyring import Keyring
-from rememberd.ports import PauseStore
+from rememberd.ports import Preferences, PreferenceStore
 from rememberd.types import EVERY_SCOPE, Millis, Space
 
 
-class SealedPauses:
-    def __init__(self, pauses: PauseStore, keyring: Keyring) -> None:
-        self.pauses, self.keyring = pauses, keyring
+class SealedPreferences:
+    def __init__(self, preferences: PreferenceStore, keyring: Keyring) -> None:
+        self.preferences, self.keyring = preferences, keyring
 
-    async def paused(self, space: Space) -> bool:
-        return await self.pauses.paused(self._sealed(space))
+    async def of(self, space: Space) -> Preferences:
+        paused, zone = await self.preferences.of(self._sealed(space))
+        return Preferences(paused, zone and self.keyring.root.named(zone).removesuffix(f"\0{space.user}"))
 
     async def pause(self, space: Space) -> None:
-        await self.pauses.pause(self._sealed(space))
+        await self.preferences.pause(self._sealed(space))
 
     async def resume(self, space: Space) -> None:
-        await self.pauses.resume(self._sealed(space))
+        await self.preferences.resume(self._sealed(space))
+
+    async def set_time_zone(self, space: Space, zone: str | None) -> None:
+        sealed = zone and self.keyring.root.name(f"{zone}\0{space.user}")
+        await self.preferences.set_time_zone(self._sealed(space), sealed)
+
+    async def erase(self, user: str, at: Millis) -> None:
+        await self.preferences.erase(self.keyring.owner(user), at)
 
     def _sealed(self, space: Space) -> Space:
         if space.scope == EVERY_SCOPE:
