@@ -36,9 +36,9 @@ class Quit(Exception):
 
 @a_command("chat", EXAMPLES)
 @proxy_options
-@click.option("--model", help="default: the first that the proxy lists")
+@click.option("--model", help="the model to ask (default: the first that the proxy lists)")
 @click.option("--memory", type=click.Choice(_MODES), default="on", help="what memory may do (default: on)")
-@click.option("--json", "as_json", is_flag=True, help="one JSON object a line for each exchange")
+@click.option("--json", "as_json", is_flag=True, help="print each exchange as a line of JSON")
 def command(where: Where, model: str | None, memory: str, as_json: bool) -> int:
     chat = Chat(connect(where), model, memory, as_json=as_json)
     if sys.stdin.isatty():

@@ -44,7 +44,11 @@ class Change(NamedTuple):
 @a_command("connect", EXAMPLES)
 @proxy_options
 @click.argument("agent", metavar="CLIENT", type=click.Choice([*client_settings()]))
-@click.option("--folder", type=click.Path(path_type=Path, file_okay=False, exists=True), help="default: this folder")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="the project's folder (default: this one)",
+)
 @click.option("--print", "prints", is_flag=True, help="write no file: print the settings, with address and key")
 def command(where: Where, agent: str, folder: Path | None, prints: bool) -> int:
     proxy = client_of(where)

@@ -11,7 +11,11 @@ from rememberd.cli.connect import EXAMPLES, changes, project_root, write
 
 @a_command("disconnect", EXAMPLES)
 @click.argument("agent", type=click.Choice([*AGENTS]))
-@click.option("--folder", type=click.Path(path_type=Path, file_okay=False, exists=True), help="default: this folder")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="the project's folder (default: this one)",
+)
 def command(agent: str, folder: Path | None) -> int:
     write(changes(agent, project_root(folder or Path.cwd()), None))
     return 0

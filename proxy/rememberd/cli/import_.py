@@ -76,7 +76,7 @@ class Summary:
 @click.option("--dry-run", is_flag=True, help="print what would be added, merged and refused, and write nothing")
 @click.option("--undo", is_flag=True, help="FILE is the id of an import: delete everything that it added")
 @click.option("--prompt", is_flag=True, help="print a prompt for another assistant, whose answer you can import")
-@click.option("--json", "as_json", is_flag=True, help="the summary as JSON")
+@click.option("--json", "as_json", is_flag=True, help="print the summary as JSON")
 def command(
     where: Where, file: Path | None, kind: str, dry_run: bool, undo: bool, prompt: bool, as_json: bool
 ) -> int:

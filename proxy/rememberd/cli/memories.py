@@ -50,7 +50,7 @@ def _action(name: str, about: str, example: str) -> Callable[[Callable[..., int]
             with reachable(where) as proxy:
                 return function(proxy, **given)
 
-        with_json = click.option("--json", "as_json", is_flag=True, help="as JSON")(proxy_options(with_proxy))
+        with_json = click.option("--json", "as_json", is_flag=True, help="print JSON")(proxy_options(with_proxy))
         epilog = shown_as_is(f"examples:\n  rememberd {example}")
         return command.command(name, help=f"{about[0].upper()}{about[1:]}.", epilog=epilog)(with_json)
 
@@ -60,7 +60,7 @@ def _action(name: str, about: str, example: str) -> Callable[[Callable[..., int]
 def _properties(function: Callable[..., int]) -> Callable[..., int]:
     """Decorator: the options that set properties of a memory. `function` gets them as `**given`."""
     for option in (
-        click.option("--expires", metavar="TIME", help="forget it then, such as 2027-01-01T00:00:00Z; or never"),
+        click.option("--expires", metavar="TIME", help="when to forget it, such as 2027-01-01T00:00:00Z; or never"),
         click.option("--private/--no-private", default=None, help="show it to local models only"),
         click.option("--pin/--no-pin", default=None, help="always recall it"),
     ):
@@ -69,7 +69,7 @@ def _properties(function: Callable[..., int]) -> Callable[..., int]:
 
 
 @_action("list", "list memories, newest first", "memories list --kind fact --limit 20")
-@click.option("--limit", type=int, default=50, help="at most so many (default: 50)")
+@click.option("--limit", type=int, default=50, help="show at most this many (default: 50)")
 @click.option("--kind", type=click.Choice(["fact", "episode"]), help="statements only, or exchanges only")
 @click.option("--containing", metavar="TEXT", help="only those that contain this text")
 @click.option("--past", is_flag=True, help="also outdated and expired ones")
@@ -85,7 +85,7 @@ def _list(proxy: Client, as_json: bool, limit: int, kind: str | None, containing
 
 @_action("search", "search by meaning and words, best first", "memories search snacks")
 @click.argument("query")
-@click.option("--limit", type=int, default=10, help="at most so many (default: 10)")
+@click.option("--limit", type=int, default=10, help="show at most this many (default: 10)")
 def _search(proxy: Client, as_json: bool, query: str, limit: int) -> int:
     found = proxy.ask("POST", "/v1/memories/search", {"query": query, "limit": limit})
     return _show_all(found["data"], as_json)

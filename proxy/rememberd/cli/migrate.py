@@ -36,7 +36,9 @@ _STORE = "the embedded store's folder, DATA_DIR/qdrant, or the URL of a Qdrant s
 @a_command("migrate", EXAMPLES)
 @config_option
 @click.option("--from", "source", required=True, metavar="STORE", help=_STORE)
-@click.option("--to", "target", required=True, metavar="STORE", help="the same; it must be empty")
+@click.option(
+    "--to", "target", required=True, metavar="STORE", help="the empty store to copy to, written in the same way"
+)
 def command(config: Path | None, source: str, target: str) -> int:
     return asyncio.run(migrate(settings_of(config), source, target))
 

@@ -21,10 +21,10 @@ _PARTS = ("cosine", "words", "session", "need")
 @proxy_options
 @click.argument("question")
 @click.option(
-    "--limit", type=click.IntRange(1, 500), default=20, help="show at most so many other candidates (default: 20)"
+    "--limit", type=click.IntRange(1, 500), default=20, help="show at most this many other candidates (default: 20)"
 )
 @click.option("--model", help="show what this model would get: private memories are only for local models")
-@click.option("--json", "as_json", is_flag=True, help="as JSON")
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
 def command(where: Where, question: str, limit: int, model: str | None, as_json: bool) -> int:
     asked = {"text": question, "limit": limit} | ({"model": model} if model else {})
     with reachable(where) as proxy:

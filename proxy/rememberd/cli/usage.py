@@ -28,7 +28,7 @@ _DATE = click.DateTime(formats=["%Y-%m-%d"])
 
 @a_command("usage", EXAMPLES)
 @config_option
-@click.option("--by", default="key,model", show_default=True, help=f"some of {','.join(BY)}")
+@click.option("--by", default="key,model", show_default=True, help=f"what to group by, some of {','.join(BY)}")
 @click.option("--since", type=_DATE, help=f"the first day, in UTC (default: {DAYS} days ago)")
 @click.option("--until", type=_DATE, help="the last day (default: today)")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object per line")
