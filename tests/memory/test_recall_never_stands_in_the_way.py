@@ -165,7 +165,7 @@ async def test_a_question_that_comes_too_late_is_not_searched() -> None:
     store.answers.set()
     vector = await EmbedderFake().dense("Where do I live?")
     wanted = Wanted("Where do I live?", (), NOW, None, None, True, (), 600, until=time.monotonic() - 0.001)
-    with pytest.raises(StoreUnavailable, match="nobody waits"):
+    with pytest.raises(StoreUnavailable, match="its deadline has passed"):
         await retrieve(store, ME, vector, EmbedderFake().query("live"), wanted)
     assert store.searches == 0
     await retrieve(store, ME, vector, EmbedderFake().query("live"), wanted._replace(until=time.monotonic() + 60))

@@ -36,7 +36,7 @@ class Simulated:
     def __init__(self) -> None:
         self.nodes = self
         self.all = ["one"]
-        self.where = "simulated"
+        self.where, self.search_patience_s = "simulated", 1.0
         self.requests: list[tuple[str, int]] = []
         self.erased: dict[str, int] = {}
         self._users = sorted((user_order(f"user{n}"), f"user{n}") for n in range(USERS))

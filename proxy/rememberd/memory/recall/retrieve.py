@@ -97,8 +97,8 @@ Retrieve = Callable[[Space, list[float], Sparse, Wanted], Awaitable[Retrieved]]
 
 
 async def retrieve(store: MemoryStore, space: Space, dense: list[float], sparse: Sparse, wanted: Wanted) -> Retrieved:
-    """Raises `StoreUnavailable`, also where it comes too late: with a queue of questions that nobody waits for any
-    more, the others would be late, too."""
+    """Raises `StoreUnavailable`, also after the question's deadline: work that nobody waits for would make others
+    late."""
     if wanted.until is not None and time.monotonic() > wanted.until:
         raise StoreUnavailable("too many questions were asked before this one, and its deadline has passed")
     with Timed(SEARCH):

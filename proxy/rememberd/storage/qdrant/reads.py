@@ -55,9 +55,7 @@ class Reads:
             return found
 
         first = parts[0]
-        found: list[list[Any]] = await self._read(
-            first.user, first.known, read, self._at.connection.search_patience_s
-        )
+        found: list[list[Any]] = await self._read(first.user, first.known, read)
         return found
 
     async def points(
@@ -76,7 +74,7 @@ class Reads:
             return records
 
         wanted = set(ids)
-        records: list[Json] = await self._read(user, known, read, self._at.connection.search_patience_s)
+        records: list[Json] = await self._read(user, known, read)
         return records
 
     async def scroll(self, user: str, known: UserChanges, body: Json) -> tuple[list[Json], Any]:
@@ -87,7 +85,7 @@ class Reads:
             found = await send("POST", f"{path}/points/scroll", {"with_payload": True} | body | shard)
             return found["points"], found["next_page_offset"]
 
-        page: tuple[list[Json], Any] = await self._read(user, known, read)
+        page: tuple[list[Json], Any] = await self._read(user, known, read, patient=True)
         return page
 
     async def count(self, user: str, known: UserChanges, wanted: Json) -> int:
@@ -96,19 +94,21 @@ class Reads:
             found = await send("POST", f"{path}/points/count", {"exact": True, "filter": wanted} | shard)
             return int(found["count"])
 
-        number: int = await self._read(user, known, read, self._at.connection.search_patience_s)
+        number: int = await self._read(user, known, read)
         return number
 
-    async def _read(self, user: str, known: UserChanges, read: Read, patience: float = PATIENCE_S) -> Any:
+    async def _read(self, user: str, known: UserChanges, read: Read, *, patient: bool = False) -> Any:
+        connection = self._at.connection
+        patience = PATIENCE_S if patient else connection.search_patience_s
         path, shard = f"/collections/{await self._at.name()}", shard_key(self._at.shard_of(user))
 
         def work(expected: Expected, send: Send) -> Coroutine[Any, Any, Any]:
             return read(path, shard, expected, send)
 
-        if len(self._at.connection.nodes.all) > 1:
+        if len(connection.nodes.all) > 1:
             with suppress(Behind):
-                return await self._at.connection.at_one_node(partial(work, known.expected()), patience=patience)
-        return await self._at.connection.at_one_node(partial(work, None), patience=patience)
+                return await connection.at_one_node(partial(work, known.expected()), patience=patience)
+        return await connection.at_one_node(partial(work, None), patience=patience)
 
 
 async def _prove(path: str, shard: Json, expected: Expected, send: Send) -> None:
