@@ -31,7 +31,8 @@ def test_the_first_key_takes_nothing_from_anyone(
     tmp_path: Path, upstream: FakeModel, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """It says that access without a key ends for good and that the memories are `local`'s. `--adopt-local` moves
-    them, with their history, beside the running proxy. The next start says that a key is needed."""
+    them, with their history and the settings of `local`, beside the running proxy. The next start says
+    that a key is needed."""
     with running(tmp_path, {"model-a": upstream.url}, keys=None) as proxy:
         with httpx.Client(base_url=proxy.url, timeout=120) as local:
             ask(local, "Hi, my name is Ada. I live in Oslo.")
@@ -40,6 +41,7 @@ def test_the_first_key_takes_nothing_from_anyone(
             fact = local.post("/v1/memories", json={"text": "I play the cello."}).json()
             local.patch(f"/v1/memories/{fact['id']}", json={"text": "I play the viola."}).raise_for_status()
             local.post("/v1/memories", json={"text": "I plan."}, headers={"X-Memory-Scope": "work"})
+            local.put("/v1/memories/settings", json={"paused": True, "time_zone": "Asia/Tokyo"}).raise_for_status()
             before = texts(memories(local))
         capfd.readouterr()
         assert keys(tmp_path, "create", "ada", "--user", "ada") == 0
@@ -54,6 +56,8 @@ def test_the_first_key_takes_nothing_from_anyone(
             assert keys(tmp_path, "create", "laptop", "--user", "ada", "--adopt-local") == 0
             assert "belong to ada now" in capfd.readouterr().err
             assert texts(memories(ada)) == before
+            kept = ada.get("/v1/memories/settings").json()
+            assert (kept["paused"], kept["time_zone"]) == (True, "Asia/Tokyo")
             viola = next(each for each in memories(ada) if each["text"] == "I play the viola.")
             changes = ada.get(f"/v1/memories/{viola['id']}/history").json()["data"]
             assert "I play the cello." in [each["text"] for each in changes]

@@ -482,6 +482,43 @@ def test_a_pause_can_be_switched_and_is_seen(proxy: Proxy, browser: Browser, use
     assert texts(proxy, user) == []
 
 
+def test_the_time_zone_is_set_and_dates_the_page(proxy: Proxy, browser: Browser, user: str) -> None:
+    """The browser's own is offered; a name that is no zone is refused with the proxy's words."""
+    with proxy.client(user) as client:
+        old = {"text": "I like figs.", "created_at": "2026-03-01T23:30:00Z"}
+        client.post("/v1/memories/import", json=old).raise_for_status()
+
+        def zone() -> str | None:
+            found: str | None = client.get("/v1/memories/settings").json()["time_zone"]
+            return found
+
+        with opened(browser, proxy, user, "settings", timezone_id="America/New_York", forgiving=True) as page:
+            shown = page.locator(".card time")
+            field = page.get_by_label("Your time zone")
+            expect(field).to_have_value("")
+            page.get_by_role("button", name="Use this browser’s: America/New_York").click()
+            expect(field).to_have_value("America/New_York")
+            assert zone() == "America/New_York"
+            field.fill("Mars/Olympus")
+            field.press("Enter")
+            expect(page.get_by_text("IANA name")).to_be_visible()
+            field.fill("Asia/Tokyo")
+            field.press("Enter")
+            expect(page.get_by_text("Your time zone is Asia/Tokyo")).to_be_visible()
+            page.get_by_role("link", name="Memories").click()
+            expect(shown).to_contain_text("2 Mar 2026")
+        with opened(browser, proxy, user, timezone_id="America/New_York") as page:
+            shown = page.locator(".card time")
+            expect(shown).to_contain_text("08:30")
+            page.get_by_role("link", name="Settings").click()
+            page.get_by_label("Your time zone").fill("")
+            page.get_by_label("Your time zone").press("Enter")
+            expect(page.get_by_text("The default time zone holds again")).to_be_visible()
+            page.get_by_role("link", name="Memories").click()
+            expect(shown).to_contain_text("1 Mar 2026")
+        assert zone() is None
+
+
 def test_statistics_and_health_are_shown(proxy: Proxy, browser: Browser, user: str) -> None:
     """How much there is, what recent answers took, and whether every part works."""
     add(proxy, user, "I like figs.")

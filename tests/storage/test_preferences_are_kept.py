@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rememberd.encryption.preferences import SealedPreferences
+from rememberd.memory.adoption import adopt_preferences
 from rememberd.ports import Preferences, PreferenceStore
 from rememberd.storage.redis.client import RedisClient
 from rememberd.storage.redis.queue import RedisQueue
@@ -82,6 +83,19 @@ async def test_an_erased_user_has_no_time_zone_and_stays_paused(preferences: Pre
     await preferences.erase("ada", 1)
     assert await preferences.of(Space("ada", "work")) == Preferences(paused=True, time_zone=None)
     assert (await preferences.of(Space("bob"))).time_zone == "Europe/Oslo"
+
+
+async def test_settings_move_to_another_user(preferences: PreferenceStore) -> None:
+    """Nothing stays with the old one, and a time zone that the new one has set is kept."""
+    local, ada, bob = (Space(user, EVERY_SCOPE) for user in ("local", "ada", "bob"))
+    await preferences.set_time_zone(bob, "Africa/Lagos")
+    for new in (ada, bob):
+        await preferences.pause(local)
+        await preferences.set_time_zone(local, "Europe/Oslo")
+        await adopt_preferences(preferences, local.user, new.user)
+        assert await preferences.of(local) == Preferences()
+    assert await preferences.of(ada) == Preferences(paused=True, time_zone="Europe/Oslo")
+    assert await preferences.of(bob) == Preferences(paused=True, time_zone="Africa/Lagos")
 
 
 async def test_a_paused_users_turn_is_refused_by_redis_itself(redis_url: str) -> None:

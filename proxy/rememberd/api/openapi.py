@@ -91,6 +91,7 @@ _APP = _object({"name": _TEXT}, {"reads": _FLAG, "writes": _FLAG, "scope": _OR_N
 _DELETED = _object({"object": {"const": "memory.deleted"}, "id": _TEXT, "deleted": {"const": True}})
 _GROUPS = _object({"object": {"const": "memory.groups"}, "total": _COUNT})
 _ERASED = _object({"object": {"const": "user.erased"}, "deleted": _COUNT})
+_SETTINGS = _object({"paused": _FLAG, "time_zone": _OR_NULL})
 _PREVIEW = _object({"status": _TEXT, "block": _TEXT, "tokens": _COUNT, "memories": _list(_ref("Memory"))})
 
 
@@ -232,8 +233,12 @@ PATHS: dict[str, Schema] = {
     },
     "/v1/memories/stats": {"get": _operation("numbers", {"type": "object"})},
     "/v1/memories/settings": {
-        "get": _operation("is memory paused?", _object({"paused": _FLAG})),
-        "put": _operation("pause it, or go on", _object({"paused": _FLAG}), body=_object({"paused": _FLAG})),
+        "get": _operation("is memory paused, and the user's time zone", _SETTINGS),
+        "put": _operation(
+            "pause it, or go on; set the time zone (null or empty: the default)",
+            _SETTINGS,
+            body=_object({}, {"paused": _FLAG, "time_zone": _OR_NULL}, closed=True),
+        ),
     },
     "/v1/memories/apps": {
         "get": _operation("the apps that use this memory", _object({"data": _list(_ref("App"))})),

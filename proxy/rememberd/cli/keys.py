@@ -22,7 +22,7 @@ from rememberd.cli import config_option, settings_of
 from rememberd.cli.terminal.output import print_json, print_table
 from rememberd.cli.terminal.running_proxy import running_proxy
 from rememberd.errors import ConfigError, InputRejected, RequestError
-from rememberd.memory.adoption import adopt
+from rememberd.memory.adoption import adopt, adopt_preferences
 from rememberd.processes.run import prepare
 from rememberd.settings.schema import Settings, configured_keys
 from rememberd.telemetry.clock import wall_clock
@@ -182,6 +182,9 @@ async def _tell_or_adopt(settings: Settings, encryption: Encryption, user: str |
             if adopt_local and user is not None:
                 waiting = await _wait_until_learned(settings)
                 moved = await adopt(store, embedder, LOCAL.name, user, wall_clock())
+                async with existing_queue(settings, read_only=False) as records:
+                    if records is not None:
+                        await adopt_preferences(records.preferences, LOCAL.name, user)
                 print(f"{moved} memories of `local` belong to {user} now", file=sys.stderr)
                 if waiting:
                     print(_STILL_WAITING.format(user=user), file=sys.stderr)

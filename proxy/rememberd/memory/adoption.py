@@ -1,4 +1,4 @@
-"""Memories change their owner: from one user to another, with their dates, evidence and history."""
+"""Memories change their owner: from one user to another, with their dates, evidence and history. So do settings."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,8 +6,8 @@ from dataclasses import replace
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.history import version_ids
 from rememberd.memory.ids import episode_id, fact_id
-from rememberd.ports import Embedder, MemoryStore
-from rememberd.types import Memory, Millis, Space
+from rememberd.ports import Embedder, MemoryStore, PreferenceStore
+from rememberd.types import EVERY_SCOPE, Memory, Millis, Space
 
 
 async def adopt(store: MemoryStore, embedder: Embedder, old: str, new: str, at: Millis) -> int:
@@ -17,6 +17,19 @@ async def adopt(store: MemoryStore, embedder: Embedder, old: str, new: str, at: 
     for space in await store.spaces(old):
         moved += await _move(store, embedder, space, space._replace(user=new), at)
     return moved
+
+
+async def adopt_preferences(preferences: PreferenceStore, old: str, new: str) -> None:
+    """Move the pause and the time zone of the user `old`, of every scope. The user `new` keeps a time zone of their
+    own. Raises `QueueUnavailable`."""
+    before, after = Space(old, EVERY_SCOPE), Space(new, EVERY_SCOPE)
+    paused, zone = await preferences.of(before)
+    if paused:
+        await preferences.pause(after)
+        await preferences.resume(before)
+    if zone is not None and (await preferences.of(after)).time_zone is None:
+        await preferences.set_time_zone(after, zone)
+    await preferences.set_time_zone(before, None)
 
 
 async def _move(store: MemoryStore, embedder: Embedder, old: Space, new: Space, at: Millis) -> int:

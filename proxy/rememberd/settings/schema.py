@@ -204,7 +204,7 @@ class Memory:
     )
     budget_tokens: int = setting(600, "largest context block, in tokens")
     time_zone: str | None = setting(
-        None, "time zone of users who send no X-Timezone, such as Europe/Oslo; null = UTC"
+        None, "time zone of users who neither send nor set one, such as Europe/Oslo; null = UTC"
     )
     deadline_ms: int = setting(150, "longest time for recall, and longest wait for the queue", least=1)
     private_scopes: list[str] | None = setting(None, "scopes whose memories go to local models only; null = none")

@@ -2,7 +2,8 @@
 import { call, get } from "./api.js";
 import { appsList } from "./apps.js";
 import { confirmTyped, showDialog } from "./dialog.js";
-import { button, count, date, el, errorState, icon, number, skeleton } from "./dom.js";
+import { date } from "./dates.js";
+import { button, count, el, errorState, icon, number, skeleton } from "./dom.js";
 import { ADMIN, SETTINGS } from "./strings.js";
 import { failed, toast } from "./toast.js";
 

@@ -1,7 +1,8 @@
 // Recent answers: the question, what went in and why, what was learned; a wrong memory is corrected on the spot.
 import { get } from "./api.js";
 import { card, named } from "./card.js";
-import { day, el, emptyState, errorState, icon, skeleton, time } from "./dom.js";
+import { day, time } from "./dates.js";
+import { el, emptyState, errorState, icon, skeleton } from "./dom.js";
 import { ANSWERS, REASON } from "./strings.js";
 
 const SHOWN = 200;

@@ -4,6 +4,7 @@ import { answersView } from "./answers.js";
 import { call, request, session } from "./api.js";
 import { chatView } from "./chat.js";
 import { connectView } from "./connect.js";
+import { useTimeZone } from "./dates.js";
 import { button, el, errorState, icon, iconButton } from "./dom.js";
 import { showKeys } from "./keyboard.js";
 import { memoriesView } from "./memories.js";
@@ -24,7 +25,7 @@ async function start() {
     await session.load();
     const { admin, user } = session.account;
     const own = !admin || user; // the admin key opens no memories
-    if (own) await request("v1/memories/settings", { asksWho: true });
+    if (own) useTimeZone((await (await request("v1/memories/settings", { asksWho: true })).json()).time_zone);
     views = { ...(own && PERSON), ...(admin && ADMIN) };
     showFrame();
   } catch (error) {

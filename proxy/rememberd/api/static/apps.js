@@ -1,6 +1,7 @@
 // The apps that use this memory, or for an admin that of `user`: when they were last seen, and what each may do.
 import { call, get } from "./api.js";
-import { count, date, el, time } from "./dom.js";
+import { date, time } from "./dates.js";
+import { count, el } from "./dom.js";
 import { APPS } from "./strings.js";
 import { failed, toast } from "./toast.js";
 

@@ -1,6 +1,7 @@
 // One memory: its text, where it came from, what it was used for, and everything its owner may do with it.
 import { call, get, memoryPath } from "./api.js";
-import { button, date, day, el, icon, iconButton, time } from "./dom.js";
+import { date, day, isoDay, startOf, time } from "./dates.js";
+import { button, el, icon, iconButton } from "./dom.js";
 import { isSelected, select } from "./selection.js";
 import { CARD, TOPIC } from "./strings.js";
 import { failed, toast } from "./toast.js";
@@ -120,10 +121,11 @@ export function card(memory, { onchange = () => {}, ondraw = () => {}, actions =
 
   function expiry() {
     const id = `expiry-${memory.id}`;
-    const input = el("input", { id, type: "date", value: memory.expires_at?.slice(0, 10) ?? "" });
+    const input = el("input", { id, type: "date", value: memory.expires_at ? isoDay(memory.expires_at) : "" });
     const save = (event) => {
       event.preventDefault();
-      change({ expires_at: input.value ? new Date(`${input.value}T23:59:59`).toISOString() : null });
+      const end = input.value && new Date(startOf(input.value, 1) - 1000);
+      change({ expires_at: end ? end.toISOString() : null });
     };
     const buttons = el(
       "div",

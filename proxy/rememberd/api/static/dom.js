@@ -1,5 +1,5 @@
 // Elements from text only: nothing on this page is ever parsed as HTML.
-import { COMMON, VIEW } from "./strings.js";
+import { VIEW } from "./strings.js";
 
 const PROPERTIES = new Set(["value", "checked", "disabled", "hidden", "indeterminate", "selected"]);
 
@@ -70,22 +70,10 @@ export function iconButton(name, label, properties = {}) {
   );
 }
 
-const LANG = document.documentElement.lang;
-const DAY = new Intl.DateTimeFormat(LANG, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
-const DATE = new Intl.DateTimeFormat(LANG, { day: "numeric", month: "short", year: "numeric" });
-const TIME = new Intl.DateTimeFormat(LANG, { hour: "2-digit", minute: "2-digit" });
-const NUMBER = new Intl.NumberFormat(LANG);
+const NUMBER = new Intl.NumberFormat(document.documentElement.lang);
 
-export const date = (at) => DATE.format(new Date(at));
-export const time = (at) => TIME.format(new Date(at));
 export const number = (value) => NUMBER.format(value);
 export const count = (value, one, many = `${one}s`) => `${number(value)} ${value === 1 ? one : many}`;
-
-export function day(at) {
-  const midnight = (moment) => new Date(moment.getFullYear(), moment.getMonth(), moment.getDate());
-  const ago = Math.round((midnight(new Date()) - midnight(new Date(at))) / 86_400_000);
-  return ago === 0 ? COMMON.today : ago === 1 ? COMMON.yesterday : DAY.format(new Date(at));
-}
 
 export function emptyState(title, text, ...actions) {
   const art = el("div", { class: "empty-art" }, icon("mark"));

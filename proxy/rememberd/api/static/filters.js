@@ -1,5 +1,6 @@
 // What a list is narrowed to: by kind, app, model, scope, time and marks.
 import { get, session } from "./api.js";
+import { startOf } from "./dates.js";
 import { button, el, icon } from "./dom.js";
 import { MEMORIES } from "./strings.js";
 
@@ -69,9 +70,7 @@ export function filters(onchange) {
 
   // "Until" includes the day that is named.
   function dated(name, value) {
-    const at = new Date(`${value}T00:00:00`);
-    if (name === "before") at.setDate(at.getDate() + 1);
-    return at.toISOString();
+    return startOf(value, name === "before" ? 1 : 0).toISOString();
   }
 
   return { element, values };

@@ -1,7 +1,8 @@
 // Into memory and out of it. A file or a pasted list is read by the proxy, looked at line by line, and written only then;
 // a whole import can be undone.
 import { call, request } from "./api.js";
-import { button, date, el, icon, skeleton } from "./dom.js";
+import { date } from "./dates.js";
+import { button, el, icon, skeleton } from "./dom.js";
 import { IMPORT, SETTINGS } from "./strings.js";
 import { failed, toast } from "./toast.js";
 

@@ -1,11 +1,13 @@
-// Pause, scope, import and export, statistics, and erasing everything.
+// Pause, time zone, scope, import and export, statistics, and erasing everything.
 import { call, get, session } from "./api.js";
 import { appsList } from "./apps.js";
 import { confirmTyped } from "./dialog.js";
-import { button, date, el, errorState, icon, number, skeleton } from "./dom.js";
+import { date } from "./dates.js";
+import { button, el, errorState, icon, number, skeleton } from "./dom.js";
 import { exporting, importing } from "./moving.js";
 import { spaceForm } from "./space.js";
 import { APPS, IMPORT, SETTINGS } from "./strings.js";
+import { timeZoneForm } from "./time_zone.js";
 import { failed, toast } from "./toast.js";
 
 export function settingsView() {
@@ -17,10 +19,12 @@ export function settingsView() {
 
   async function load() {
     try {
-      const [stats, health, apps] = await Promise.all([get("v1/memories/stats"), parts(), appsOfUser()]);
+      const asked = [get("v1/memories/stats"), get("v1/memories/settings"), parts(), appsOfUser()];
+      const [stats, { time_zone: zone }, health, apps] = await Promise.all(asked);
+      const times = section(SETTINGS.timeZone, timeZoneForm(zone, load));
       const out = section(SETTINGS.out, el("p", { class: "muted" }, SETTINGS.outAbout), exporting());
       const scope = section(SETTINGS.scope, spaceForm());
-      place.replaceChildren(pause(stats, load), brought, out, scope, apps, numbers(stats), healthOf(health), erasing(load));
+      place.replaceChildren(pause(stats, load), times, brought, out, scope, apps, numbers(stats), healthOf(health), erasing(load));
     } catch (error) {
       place.replaceChildren(errorState(error, load));
     }

@@ -292,6 +292,14 @@ export const SETTINGS = {
   pauseAbout: "While memory is paused, nothing is recalled and nothing is learned, in any app. What is remembered stays.",
   pausedNow: "Memory is paused",
   onAgain: "Memory is on again",
+  timeZone: "Time zone",
+  timeZoneAbout:
+    "Decides what “yesterday” means in your questions, and the dates that models and this page show. An app can name another one with each request, in the header X-Timezone.",
+  timeZoneLabel: "Your time zone",
+  timeZoneDefault: "default",
+  timeZoneSave: "Save",
+  timeZoneOffer: (zone) => `Use this browser’s: ${zone}`,
+  timeZoneSet: (zone) => (zone ? `Your time zone is ${zone}` : "The default time zone holds again"),
   scope: "Scope",
   scopeAbout:
     "Memories of one scope are not recalled in another, so that work and home can be kept apart. An app names its scope in the header X-Memory-Scope. Here you choose the scope that this page shows; leave the field empty for the default scope.",

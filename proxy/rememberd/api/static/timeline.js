@@ -2,7 +2,8 @@
 // only the pages near the window are in the DOM: of the others a gap of their height remains.
 import { get } from "./api.js";
 import { card } from "./card.js";
-import { button, day, el, errorState, skeleton } from "./dom.js";
+import { day } from "./dates.js";
+import { button, el, errorState, skeleton } from "./dom.js";
 import { MEMORIES } from "./strings.js";
 import { isDeleted } from "./undo.js";
 
