@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ from rememberd.access.principals import digest
 from rememberd.access.rate_limit import RateLimits
 from rememberd.access.signed_in import SIGNED_IN, SignedIn
 from rememberd.errors import RequestError
+from rememberd.telemetry.clock import wall_clock
 from rememberd.telemetry.usage.counts import seconds_left
 from rememberd.types import Millis, Principal
 
@@ -102,7 +102,7 @@ class Auth:
             what = "that API key is not known" if key else "an API key is needed"
             how = "send one of the configured keys as `Authorization: Bearer KEY`"
             raise RequestError(401, "invalid_api_key", f"{what}: {how}{', or sign in' if self.sign_in else ''}")
-        now = time.time_ns() // 1_000_000
+        now = wall_clock()
         if found.expires_at is not None and found.expires_at <= now:
             raise RequestError(401, "expired_api_key", "that API key has expired: ask for a new one")
         self._uses[hashed] = now

@@ -2,6 +2,7 @@
 the admin key is not valid for `/v1/memories` or chats."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -40,22 +41,18 @@ TextsOf = Callable[[str], Awaitable[dict[str, str]]]
 Prove = Callable[[Mapping[str, str]], Awaitable[dict[str, Any]]]
 
 
+@dataclass(eq=False)
 class Admin:
     """`texts_of(user)` are the texts that must not exist after an erasure, by label. `prove` searches the disk for
     them: `{"files", "bytes", "texts", "left": [{"file", "found"}]}`."""
 
-    def __init__(
-        self,
-        auth: Auth,
-        keys: ApiKeyStore,
-        watch: KeyWatcher,
-        store: MemoryStore,
-        erase: Erase,
-        texts_of: TextsOf,
-        prove: Prove,
-    ) -> None:
-        self.auth, self.keys, self.watch, self.store = auth, keys, watch, store
-        self.erase, self.texts_of, self.prove = erase, texts_of, prove
+    auth: Auth
+    keys: ApiKeyStore
+    watch: KeyWatcher
+    store: MemoryStore
+    erase: Erase
+    texts_of: TextsOf
+    prove: Prove
 
     async def list_keys(self, request: Request) -> Response:
         """The keys of the settings first. The keys themselves are never shown."""

@@ -1,6 +1,7 @@
 """Forwards every other path of a provider as bytes, without memory."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,6 +28,7 @@ from rememberd.upstream.failover import Failover
 Target = tuple[list[Deployment], Callable[[Deployment], bytes]]
 
 
+@dataclass(eq=False, kw_only=True)
 class Forward:
     """ASGI app for `/v1/*`. The model in the body of a POST selects the provider.
 
@@ -35,19 +37,13 @@ class Forward:
     provider), or if it concerns the caller's own response or conversation (`owners`). Raises `RequestError`,
     `UpstreamUnavailable`, `ClientGone`."""
 
-    def __init__(
-        self,
-        *,
-        auth: Auth,
-        groups: Groups,
-        catalog: Catalog,
-        upstream: Failover,
-        owners: ObjectOwners,
-        meter: UsageMeter,
-        max_body_bytes: int,
-    ) -> None:
-        self.auth, self.groups, self.catalog, self.upstream, self.owners = auth, groups, catalog, upstream, owners
-        self.meter, self.max_body_bytes = meter, max_body_bytes
+    auth: Auth
+    groups: Groups
+    catalog: Catalog
+    upstream: Failover
+    owners: ObjectOwners
+    meter: UsageMeter
+    max_body_bytes: int
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)

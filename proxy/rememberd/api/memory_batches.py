@@ -3,7 +3,7 @@ move them to another scope."""
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.requests import Request
@@ -28,14 +28,11 @@ _MOST = 500  # memories a call
 _LONGEST = 10_000_000  # characters; an exchange may be long, and what was deleted comes back whole
 
 
+@dataclass(eq=False)
 class MemoryBatches:
-    def __init__(
-        self,
-        caller: CallerResolver,
-        writes: MemoryWrites,
-        redact_too: tuple[str, ...] = (),
-    ) -> None:
-        self.caller, self.writes, self.redact_too = caller, writes, redact_too
+    caller: CallerResolver
+    writes: MemoryWrites
+    redact_too: tuple[str, ...] = ()
 
     async def delete(self, request: Request) -> Response:
         """With `dry_run` the answer shows what would be deleted. The answer is sufficient to restore the memories. A

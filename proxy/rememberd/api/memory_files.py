@@ -5,7 +5,7 @@ import asyncio
 import io
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,17 +43,13 @@ _IMPORT_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _EXPORTS = ("ndjson", "pam", "mem")
 
 
+@dataclass(eq=False)
 class MemoryFiles:
-    def __init__(
-        self,
-        caller: CallerResolver,
-        writes: MemoryWrites,
-        receipts: ReceiptStore,
-        tool_files: ToolFileStore,
-        redact_too: tuple[str, ...] = (),
-    ) -> None:
-        self.caller, self.writes, self.receipts, self.tool_files = caller, writes, receipts, tool_files
-        self.redact_too = redact_too
+    caller: CallerResolver
+    writes: MemoryWrites
+    receipts: ReceiptStore
+    tool_files: ToolFileStore
+    redact_too: tuple[str, ...] = ()
 
     async def read(self, request: Request) -> Response:
         """Another tool's file as lines that `import_` takes; the last one is `{"read": {"format", "unreadable",

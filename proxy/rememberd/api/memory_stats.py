@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -29,18 +30,14 @@ _LEFT_OUT = 5
 _RECEIPTS = 500  # the newest answers that the statistics cover
 
 
+@dataclass(eq=False)
 class MemoryStats:
-    def __init__(
-        self,
-        caller: CallerResolver,
-        store: MemoryStore,
-        recall: Recall,
-        receipts: ReceiptStore,
-        preferences: PreferenceStore,
-        time_zone: str | None,
-    ) -> None:
-        self.caller, self.store, self.recall = caller, store, recall
-        self.receipts, self.preferences, self.time_zone = receipts, preferences, time_zone
+    caller: CallerResolver
+    store: MemoryStore
+    recall: Recall
+    receipts: ReceiptStore
+    preferences: PreferenceStore
+    time_zone: str | None
 
     async def preview(self, request: Request) -> Response:
         """The memories that a chat with this message would recall now, and near ones that are left out. With a remote

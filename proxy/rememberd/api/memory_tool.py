@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 
 import orjson
 from starlette.requests import Request
@@ -20,15 +21,12 @@ from rememberd.types import Millis, Space
 _TRIES = 50  # of a change while others change the files, too
 
 
+@dataclass(eq=False)
 class MemoryTool:
-    def __init__(
-        self,
-        caller: CallerResolver,
-        files: ToolFileStore,
-        preferences: PreferenceStore,
-        redact_too: tuple[str, ...] = (),
-    ) -> None:
-        self.caller, self.files, self.preferences, self.redact_too = caller, files, preferences, redact_too
+    caller: CallerResolver
+    files: ToolFileStore
+    preferences: PreferenceStore
+    redact_too: tuple[str, ...] = ()
 
     async def run(self, request: Request) -> Response:
         """The body is the `input` of the model's `tool_use`; `content` and `is_error` are for its `tool_result`."""

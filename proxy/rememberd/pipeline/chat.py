@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from secrets import token_hex
 from typing import Any
@@ -40,7 +40,7 @@ from rememberd.pipeline.chat_request import (
     write_of,
 )
 from rememberd.pipeline.continuity import Answered, send_on
-from rememberd.pipeline.record import Recorder, note_usage
+from rememberd.pipeline.record import Exchange, Recorder, note_usage
 from rememberd.pipeline.user_settings import UserSettings
 from rememberd.telemetry import tracing
 from rememberd.telemetry.clock import wall_clock
@@ -63,30 +63,23 @@ _LARGE_BODY = 16 * 1024  # bytes; a larger body is parsed in a thread (a hostile
 _LARGE_JSON = 1024 * 1024  # bytes; the same without memory: only JSON is parsed (0.4 ms), and a thread costs as much
 
 
+@dataclass(eq=False, kw_only=True)
 class Chat:
     """ASGI app for POST to each dialect's path. Raises `RequestError`, `UpstreamUnavailable`, `ClientGone`."""
 
-    def __init__(
-        self,
-        *,
-        auth: Auth,
-        groups: Groups,
-        catalog: Catalog,
-        owners: ObjectOwners,
-        upstream: Failover,
-        blocks: BlockSource,
-        meter: UsageMeter,
-        recorder: Recorder,
-        user_settings: UserSettings,
-        placement: str,
-        side_tasks: Sequence[Pattern],
-        max_body_bytes: int,
-        time_zone: str | None,
-    ) -> None:
-        self.auth, self.groups, self.catalog, self.owners, self.upstream = auth, groups, catalog, owners, upstream
-        self.blocks, self.meter, self.recorder, self.user_settings = blocks, meter, recorder, user_settings
-        self.placement, self.side_tasks, self.time_zone = placement, side_tasks, time_zone
-        self.max_body_bytes = max_body_bytes
+    auth: Auth
+    groups: Groups
+    catalog: Catalog
+    owners: ObjectOwners
+    upstream: Failover
+    blocks: BlockSource
+    meter: UsageMeter
+    recorder: Recorder
+    user_settings: UserSettings
+    placement: str
+    side_tasks: Sequence[Pattern]
+    max_body_bytes: int
+    time_zone: str | None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         clock = RequestTimings()
@@ -276,10 +269,11 @@ class Chat:
             write="pending" if write == "on" else write,
         )
         headers.append((b"x-memory-receipt", receipt.id.encode()))
+        exchange = Exchange(request, user_turn, recall_result, receipt)
         if receipt.write == "pending":
-            learning = partial(self.recorder.enqueue_turn, request, user_turn, recall_result, receipt)
+            learning = partial(self.recorder.enqueue_turn, exchange)
             return relay(on_end=_both(own, learning)), _nothing
-        file = partial(self.recorder.file, request, user_turn, recall_result, receipt)
+        file = partial(self.recorder.file, exchange)
         return relay(on_end=_both(own, note_usage if tracing.enabled() else None)), file
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection, Coroutine
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from rememberd.errors import QueueUnavailable
 from rememberd.memory.ids import found_id
@@ -29,6 +29,15 @@ _LARGE_ANSWER = 256 * 1024  # bytes; a larger answer (over 2 ms) is parsed in a 
 _LONG_TURN = 1_000  # characters; a longer turn (over 2 ms; ten times the text may take 50) is redacted in a thread
 
 
+class Exchange(NamedTuple):
+    """A chat whose answer was sent."""
+
+    request: ChatRequest
+    user_turn: UserTurn
+    recall_result: RecallResult | None
+    receipt: Receipt
+
+
 class Recorder:
     """Stores the turn, the receipt and the block. The answer's last bytes are sent after the turn is on a disk; they
     wait at most `deadline_ms` for the rest."""
@@ -45,36 +54,25 @@ class Recorder:
         self.deadline_ms, self.redact_too = deadline_ms, redact_too
         self._pending: set[asyncio.Task[None]] = set()
 
-    async def enqueue_turn(
-        self,
-        request: ChatRequest,
-        user_turn: UserTurn,
-        recall_result: RecallResult | None,
-        receipt: Receipt,
-        copy: bytes,
-        whole: bool,
-    ) -> None:
+    async def enqueue_turn(self, exchange: Exchange, copy: bytes, whole: bool) -> None:
         """Put the turn on a disk, store the receipt, cache the block. Returns when the turn is on a disk. Waits for
         the others until the deadline, but not while the queue is known to be late."""
         began = time.perf_counter()
         await note_usage(copy, whole)
-        filing = self._start(self._record(self._steps(request, user_turn, recall_result, receipt)))
-        for turn in await self._redacted_turns(request, user_turn, recall_result, receipt, copy):
+        filing = self._start(self._record(self._steps(exchange)))
+        for turn in await self._redacted_turns(exchange, copy):
             await self.outbox.put(turn)
         left = self.deadline_ms / 1000 - (time.perf_counter() - began)
         await asyncio.wait({filing}, timeout=0 if self.outbox.behind else max(0.0, left))
         observe(remembering, time.perf_counter() - began)
 
-    def file(
-        self, request: ChatRequest, user_turn: UserTurn, recall_result: RecallResult | None, receipt: Receipt
-    ) -> None:
+    def file(self, exchange: Exchange) -> None:
         """Store the receipt and the block of an answer that is not learned from, in the background."""
-        self._start(self._file(self._steps(request, user_turn, recall_result, receipt)))
+        self._start(self._file(self._steps(exchange)))
 
-    def _steps(
-        self, request: ChatRequest, user_turn: UserTurn, recall_result: RecallResult | None, receipt: Receipt
-    ) -> list[Coroutine[Any, Any, bool]]:
+    def _steps(self, exchange: Exchange) -> list[Coroutine[Any, Any, bool]]:
         """What is stored for every chat: the block and the receipt."""
+        request, user_turn, recall_result, receipt = exchange
         steps = [self.receipts.put(receipt)]
         if recall_result is not None and recall_result.place is not None:
             steps.insert(0, self.blocks.keep(request, user_turn, recall_result.recalled, recall_result.place))
@@ -108,16 +106,10 @@ class Recorder:
             if isinstance(outcome, BaseException) and not isinstance(outcome, QueueUnavailable):
                 raise outcome
 
-    async def _redacted_turns(
-        self,
-        request: ChatRequest,
-        user_turn: UserTurn,
-        recall_result: RecallResult | None,
-        receipt: Receipt,
-        copy: bytes,
-    ) -> list[Turn]:
+    async def _redacted_turns(self, exchange: Exchange, copy: bytes) -> list[Turn]:
         """The turn, and a second one for the part that is for a group. Secrets are removed, because the files of the
         queue keep a turn until it is learned and for some time after."""
+        request, user_turn, recall_result, receipt = exchange
         read = partial(request.dialect.answer, copy, streamed=not copy.lstrip().startswith(b"{"))
         turn = Turn(
             id=user_turn.turn_id,

@@ -4,6 +4,7 @@ redirect to the session."""
 import secrets
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from starlette.requests import cookie_parser
@@ -27,20 +28,16 @@ class Started(NamedTuple):
     cookie: str
 
 
+@dataclass(eq=False)
 class SignIn:
     """`public_url` is this proxy's address for browsers; None: the address of the request. `audience` is the required
     audience of access tokens; None refuses all access tokens."""
 
-    def __init__(
-        self,
-        provider: OpenIdProvider,
-        sessions: Sessions,
-        rules: ClaimRules,
-        public_url: str | None,
-        audience: str | None,
-    ) -> None:
-        self.provider, self.sessions, self.rules = provider, sessions, rules
-        self.public_url, self.audience = public_url, audience
+    provider: OpenIdProvider
+    sessions: Sessions
+    rules: ClaimRules
+    public_url: str | None
+    audience: str | None
 
     @property
     def secure(self) -> bool:

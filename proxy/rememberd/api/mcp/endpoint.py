@@ -1,7 +1,6 @@
 """`POST /mcp`, served by the official SDK. Its import takes half a second and 40 MB, at the first request."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -18,6 +17,7 @@ from rememberd.api.mcp.internal_client import ASKING, McpContext
 from rememberd.http.request import header_values
 from rememberd.memory.safety.privacy import Privacy
 from rememberd.ports import PreferenceStore
+from rememberd.telemetry.clock import wall_clock
 
 Serving = Callable[[int], AbstractAsyncContextManager[ASGIApp]]
 
@@ -46,7 +46,7 @@ class Mcp:
         self.caller.auth.refuse_foreign_page(headers)  # as the protocol's transport demands
         identity = self.caller.identity(Request(scope))
         app, principal = app_name(headers), self.caller.principal(Request(scope))
-        self.app_log.note(identity.user, app, principal.name, time.time_ns() // 1_000_000)
+        self.app_log.note(identity.user, app, principal.name, wall_clock())
         rights, scopes = await self.app_log.store.rights(identity.user, app), principal.scopes
         if rights.scope and "x-memory-scope" not in headers and (scopes is None or rights.scope in scopes):
             identity = replace(identity, scope=rights.scope)

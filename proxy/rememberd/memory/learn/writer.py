@@ -32,6 +32,7 @@ from rememberd.memory.safety.privacy import Privacy
 from rememberd.ports import BlockCache, Embedder, ExtractionQueue, Extractor, MemoryStore, ReceiptStore, TurnQueue
 from rememberd.ports.queues import Claim
 from rememberd.telemetry import tracing
+from rememberd.telemetry.clock import wall_clock
 from rememberd.telemetry.metrics import counter
 from rememberd.types import Fact, Memory, Millis, Space, Turn
 
@@ -94,7 +95,7 @@ class Writer:
         quiet_for: Callable[[], float] | None = None,
         chats_ago: Callable[[], float] = lambda: math.inf,
         keep_receipts_ms: Millis = 30 * DAY_MS,
-        clock: Callable[[], Millis] = lambda: time.time_ns() // 1_000_000,
+        clock: Callable[[], Millis] = wall_clock,
     ) -> None:
         self.queue, self.store, self.embedder, self.extractors = queue, store, embedder, extractors
         self.receipts, self.block_cache, self.extraction_queue = receipts, block_cache, extraction_queue

@@ -4,10 +4,8 @@ through the queue, in the order of the user's turns, so that only the writer wri
 
 import asyncio
 import logging
-import random
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from prometheus_client import Counter
 
@@ -18,9 +16,11 @@ from rememberd.memory.learn.llm.llm_extract import Model, Prompt, cost, messages
 from rememberd.memory.learn.llm.llm_output import BadAnswer
 from rememberd.memory.learn.llm.llm_reconcile import DECISIONS, Pair, ambiguous_pairs, decide, question
 from rememberd.memory.learn.llm.prefilter import is_personal, own_words
+from rememberd.memory.retry import jittered
 from rememberd.memory.safety.privacy import Privacy
 from rememberd.ports import Embedder, ExtractionQueue, MemoryStore, TurnQueue
 from rememberd.telemetry.background import keep_running
+from rememberd.telemetry.clock import wall_clock
 from rememberd.telemetry.usage.counts import Counts, UsageKey, UsageStore, today
 from rememberd.types import Fact, Millis, Turn, Verdicts
 
@@ -45,25 +45,19 @@ async def offer(extraction_queue: ExtractionQueue, turn: Turn) -> None:
     TURNS.labels("queued").inc()
 
 
+@dataclass(eq=False)
 class LlmWorker:
     """`daily_tokens` is the limit for one user's extraction per day (UTC); the model never sees `hidden` memories."""
 
-    def __init__(
-        self,
-        extraction_queue: ExtractionQueue,
-        queue: TurnQueue,
-        store: MemoryStore,
-        embedder: Embedder,
-        model: Model,
-        daily_tokens: int,
-        hidden: Privacy | None = None,
-        usage: UsageStore | None = None,
-        *,
-        clock: Callable[[], Millis] = lambda: time.time_ns() // 1_000_000,
-    ) -> None:
-        self.extraction_queue, self.queue, self.store, self.embedder = extraction_queue, queue, store, embedder
-        self.model, self.daily_tokens, self.hidden, self.clock = model, daily_tokens, hidden, clock
-        self.usage = usage
+    extraction_queue: ExtractionQueue
+    queue: TurnQueue
+    store: MemoryStore
+    embedder: Embedder
+    model: Model
+    daily_tokens: int
+    hidden: Privacy | None = None
+    usage: UsageStore | None = None
+    clock: Callable[[], Millis] = wall_clock
 
     async def run(self) -> None:
         """Run until cancelled; a cancelled call is repeated at the next start."""
@@ -76,7 +70,7 @@ class LlmWorker:
                 asked = await self.step(int(delay * 1000))
             except (MemoryUnavailable, UpstreamUnavailable) as error:
                 log.warning("extraction waits %.0f s: %s: %s", delay, type(error).__name__, error)
-                await asyncio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+                await asyncio.sleep(jittered(delay))
                 delay = min(2 * delay, MAX_DELAY_S)
                 continue
             delay = 1.0
