@@ -211,10 +211,11 @@ def test_a_process_that_hangs_is_noticed_although_others_take_the_new_connection
 
 @pytest.mark.alone
 @pytest.mark.slow
-def test_no_search_on_a_qdrant_server_holds_the_event_loop() -> None:
-    """No turn takes 2 ms of CPU on a quiet machine; with pydantic's models one took 11."""
-    command = [sys.executable, "-m", "loadtests.event_loop", "500"]
+def test_no_recall_from_a_qdrant_server_holds_the_event_loop() -> None:
+    """No turn of it takes 2 ms of CPU; with pydantic's models one took 11. Of every question's longest turn the
+    median counts, so that what else the machine does counts little."""
+    command = [sys.executable, "-m", "loadtests.event_loop", "2000"]
     told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
-    longest = [float(each) for each in re.findall(r"longest ([\d.]+) ms", told)]
+    longest = [float(each) for each in re.findall(r"turn ([\d.]+) ms \(median", told)]
     assert len(longest) == 2, told
-    assert max(longest) < 8, told
+    assert max(longest) < 2, told

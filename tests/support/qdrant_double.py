@@ -18,8 +18,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import copy
-import json
 import random
 import re
 import socket
@@ -29,6 +27,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
+import orjson
 from aiohttp import web
 from pydantic import BaseModel
 from qdrant_client import AsyncQdrantClient, models
@@ -145,7 +144,7 @@ class Node:
         for of, pattern, endpoint in _ENDPOINTS:
             found = re.fullmatch(pattern, path)
             if of == method and found:
-                result = await endpoint(self, *found.groups(), **({"body": copy.deepcopy(body)} if body else {}))
+                result = await endpoint(self, *found.groups(), **({"body": body} if body else {}))
                 return result if path == "/" else {"result": _plain(result), "status": "ok", "time": 0.0}
         raise Refused(404, f"the double has no {method} {path}")
 
@@ -286,7 +285,7 @@ class QdrantDouble:
             self.under_way -= 1
 
     async def _handled(self, node: Node, request: web.Request, what: str, body: bytes) -> web.StreamResponse:
-        self.requests.append((what, json.loads(body) if body else None))
+        self.requests.append((what, orjson.loads(body) if body else None))
         self.encodings.add(request.headers.get("accept-encoding", ""))
         given = self.faults if node.faults is None else node.faults
         faults = given if re.search(given.paths, what) else Faults()
@@ -301,7 +300,7 @@ class QdrantDouble:
             self._check_key(request)
             if self.refuse is not None and self.refuse in body.decode():
                 raise Refused(400, "Wrong input: refused by the test")
-            status, answer = 200, await self._answered(node, request, json.loads(body) if body else {})
+            status, answer = 200, await self._answered(node, request, orjson.loads(body) if body else {})
         except Refused as error:
             status, answer = error.status, {"status": {"error": str(error)}}
         except ValueError as error:  # how local mode refuses
@@ -339,13 +338,13 @@ def _cut(request: web.Request) -> web.Response:
 
 
 def _answer(answer: Any, status: int) -> web.Response:
-    return web.json_response(answer, status=status)
+    return web.Response(body=orjson.dumps(answer), status=status, content_type="application/json")
 
 
 async def _dripped(request: web.Request, answer: Any, status: int, pause: float) -> web.StreamResponse:
     response = web.StreamResponse(status=status, headers={"Content-Type": "application/json"})
     await response.prepare(request)
-    body = json.dumps(answer).encode()
+    body = orjson.dumps(answer)
     size = len(body) // 10 + 1
     for start in range(0, len(body), size):
         await asyncio.sleep(pause)
@@ -360,7 +359,7 @@ async def _compressed(request: web.Request, answer: Any, status: int) -> web.Str
     response = web.StreamResponse(status=status, headers={"Content-Type": "application/json"})
     response.enable_compression()
     await response.prepare(request)
-    body = json.dumps(answer).encode()
+    body = orjson.dumps(answer)
     for start in range(0, len(body), _WRITE_BYTES):
         await response.write(body[start : start + _WRITE_BYTES])
     return response
@@ -496,11 +495,15 @@ async def _delete(double: Node, name: str, body: dict[str, Any]) -> Any:
 
 async def _count(double: Node, name: str, body: dict[str, Any]) -> Any:
     double.checked(name, body, body.get("filter"))
+    if (found := double.search_of(name).count(body)) is not None:
+        return {"count": found}
     return await double.client.count(name, models.CountRequest(**body).filter)
 
 
 async def _scroll(double: Node, name: str, body: dict[str, Any]) -> Any:
     double.checked(name, body, body.get("filter"), body.get("order_by"))
+    if (page := double.search_of(name).page(body)) is not None:
+        return page
     asked = models.ScrollRequest(**body)
     records, following = await double.client.scroll(
         name,

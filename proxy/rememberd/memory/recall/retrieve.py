@@ -1,6 +1,7 @@
 """Makes the block from a question's vectors. It runs in the process of the store, so that the 800 candidates of an
 embedded store need not be sent to another process to be ranked."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -125,6 +126,7 @@ async def retrieve(store: MemoryStore, space: Space, dense: list[float], sparse:
         )
         answers = asks_for_answers(wanted.question)
         chosen = _ranked(asked, _recallable(found, wanted, answers), wanted)
+    await asyncio.sleep(0)  # ranking takes a millisecond, packing half of one: others may come between
     before = "" if answers else wanted.question
     memories, cost = await _fitting(read, space, chosen.ranked, wanted, latest=asked.span is None, asked=before)
     if not memories:
