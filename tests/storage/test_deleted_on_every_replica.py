@@ -194,6 +194,23 @@ async def test_a_replica_that_lags_hides_nothing_new(
                 store._forget(str(point_id(ANN, "new")))
 
 
+async def test_a_replica_that_lags_hides_nothing_new_when_what_came_after_it_is_deleted(
+    cluster: QdrantDouble, make_log: Callable[[], ChangeLog]
+) -> None:
+    """However many writes were deleted: a node with everything has their tombstones."""
+    async with two_processes(cluster, make_log) as (one, other):
+        cluster.nodes[1].lags = True
+        await one.put(ANN, [point("new")])
+        later = [f"later{number}" for number in range(NEWEST)]
+        await one.put(ANN, [point(id_) for id_ in later])
+        await one.delete(ANN, later, at=NOW + 1)
+        for store in (one, other):
+            for _ in range(4):
+                assert await recallable(store, ANN) == {*EVERYTHING, "new"}
+                assert await store.count(ANN, now=NOW) == 7
+                store._forget(str(point_id(ANN, "new")))
+
+
 async def test_two_writers_leave_one_home_although_a_replica_lags(
     cluster: QdrantDouble, make_log: Callable[[], ChangeLog]
 ) -> None:
@@ -349,6 +366,52 @@ async def test_an_erasure_that_is_made_late_takes_nothing_told_since(cluster: Qd
     assert "told again" in [memory.text for memory in await stranger.get(ANN, EVERYTHING)]
     await store.close()
     await stranger.close()
+
+
+async def test_a_write_that_is_made_late_comes_not_back_after_an_erasure(
+    cluster: QdrantDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No process shows it, and a writer deletes it; what was told since stays, also by a host whose clock is late."""
+    log = LocalChangeLog()
+    store, other = (on(cluster, log) for _ in range(2))
+    await store.put(ANN, [point("m0")])
+    await late(cluster, store.put(ANN, [point("m1"), point("m2")]))
+    await store._batches.close()
+    assert await store.erase("ann") == 1
+    monkeypatch.setattr(put_batches, "now_us", lambda: 0)
+    await other.put(ANN, [point("m3", "told again")])
+    await arrived(cluster)
+    strangers = [on(cluster, LocalChangeLog()) for _ in range(2)]
+    assert await shown(strangers[0]) == {"m1", "m2", "m3"}, "the nodes have written it late"
+    for process in (store, other):
+        assert await shown(process) == {"m3"}
+        assert await process.count(ANN, now=NOW) == 1
+    other.removals.latest_ms = 0
+    await other.removals.carry_out()
+    assert await shown(strangers[1]) == {"m3"}
+    assert await log.waiting() == {}
+    for each in (store, other, *strangers):
+        await each.close()
+
+
+async def test_a_put_that_was_given_up_replaces_nothing_written_since(cluster: QdrantDouble) -> None:
+    """It may wait for long behind another one, while the next write goes through another process."""
+    log = LocalChangeLog()
+    store, other = (on(cluster, log) for _ in range(2))
+    await store.put(ANN, [point("m0")])
+    cluster.faults = Faults(delay=0.5, paths="POST .*/points$")
+    behind = asyncio.create_task(store.put(ANN, [point("m5")]))
+    await asyncio.sleep(0.1)
+    given_up = asyncio.create_task(store.put(ANN, [point("m0", "an old text", updated_at=NOW + 1)]))
+    await asyncio.sleep(0.1)
+    given_up.cancel()
+    cluster.faults = Faults()
+    await other.put(ANN, [point("m0", "the new text", updated_at=NOW + 2)])
+    await behind
+    await store.put(ANN, [point("m6")])
+    assert [memory.text for memory in await store.get(ANN, ["m0"])] == ["the new text"]
+    await store.close()
+    await other.close()
 
 
 async def test_an_erasure_takes_what_a_replica_that_lags_does_not_list(cluster: QdrantDouble) -> None:

@@ -92,13 +92,14 @@ class UserChanges:
         self.last: dict[str, Change] = {}
         self.written: dict[str, int] = {}
         self.erasing: Millis | None = None
-        self._erased: Millis = 0
+        self.since = 0  # points with a lower stamp were erased, also those that a hung node writes later
         self._unsettled: dict[str, float] = {}
 
     def add(self, changes: Iterable[Change]) -> None:
         for change in changes:
             if change.happened == "erasing":
-                self.erasing = self._erased = change.at
+                self.erasing = change.at
+                self.since = max(self.since, first_stamp_after(change.at))
             elif change.happened == "erasure ended":
                 self.erasing = None
             elif change.happened != "written" or not self.deleted_since(change.point, change.at):
@@ -110,13 +111,21 @@ class UserChanges:
         self.written = newest(self.written, written)
 
     def expected(self) -> dict[str, int]:
-        """The writes that every up-to-date node has."""
-        since = self._erased * 1000 + 999
-        return {point: stamp for point, stamp in self.written.items() if stamp > since and not self.is_gone(point)}
+        """The writes that every up-to-date node has. Of a point that was deleted since, such a node has the tombstone
+        at least."""
+        return {
+            point: stamp
+            for point, stamp in self.written.items()
+            if stamp >= self.since and not self._is_erased(point)
+        }
 
     def is_gone(self, point: str) -> bool:
         change = self.last.get(point)
         return change is not None and change.happened != "written"
+
+    def _is_erased(self, point: str) -> bool:
+        change = self.last.get(point)
+        return change is not None and change.happened == "erased"
 
     def deleted_since(self, point: str, updated_at: Millis) -> bool:
         """Whether the point was deleted at this time or later. An erasure does not count: an erased user may say the
@@ -199,6 +208,11 @@ def newest(known: Stamps, written: Stamps) -> dict[str, int]:
     """The `NEWEST` of both, the oldest first."""
     both = {**known, **{point: max(stamp, known.get(point, 0)) for point, stamp in written.items()}}
     return dict(sorted(both.items(), key=lambda each: each[1])[-NEWEST:])
+
+
+def first_stamp_after(at: Millis) -> int:
+    """The lowest stamp of writes after this time."""
+    return (at + 1) * 1000
 
 
 def digest(stored: str) -> str:

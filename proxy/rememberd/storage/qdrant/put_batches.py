@@ -80,14 +80,21 @@ class PutBatches:
                 _settle(put.done, None)
 
     async def _write(self, shard: str | None, batch: Sequence[Put]) -> None:
-        points = {str(point_id(put.space, each.memory.id)): (put.space, each) for put in batch for each in put.points}
-        if not points:
+        ids = {str(point_id(put.space, each.memory.id)) for put in batch for each in put.points}
+        if not ids:
             return
         now = now_us()
         there, known = await asyncio.gather(
-            self._at.existing(points, shard), self._known({put.space.user for put in batch})
+            self._at.existing(ids, shard), self._known({put.space.user for put in batch})
         )
-        stamp = next_stamp(now, there.values())
+        # Nobody waits for a put that was given up: later, it would replace what was written meanwhile.
+        points = {
+            str(point_id(put.space, each.memory.id)): (put.space, each)
+            for put in batch
+            if not put.done.cancelled()
+            for each in put.points
+        }
+        stamp = max([next_stamp(now, there.values()), *(each.since for each in known.values())])
         new: list[queries.Json] = []
         again: list[queries.Json] = []
         stamps: defaultdict[str, dict[str, int]] = defaultdict(dict)
@@ -131,7 +138,9 @@ class PutBatches:
 
 
 def _next_batch(waiting: list[Put]) -> list[Put]:
-    """Take from the front of `waiting` as many puts as fit into one request, and at least one."""
+    """Take from the front of `waiting` as many puts as fit into one request, and at least one that nobody has given
+    up; none if there is none."""
+    waiting[:] = [put for put in waiting if not put.done.cancelled()]
     number, size = 0, 0
     for put in waiting:
         size += len(put.points)

@@ -15,11 +15,11 @@ def in_space(space: Space) -> Conditions:
     return [_equals("space", space_key(space))]
 
 
-def listed(space: Space, kind: Kind | None, slot: str | None, now: Millis | None) -> Conditions:
-    """The memories that are current at `now`; all if it is None."""
+def listed(space: Space, kind: Kind | None, slot: str | None, now: Millis | None, since: int) -> Conditions:
+    """The memories that are current at `now`; all if it is None. `since` is the lowest stamp, 0 for any."""
     given = [_equals(key, value) for key, value in (("kind", kind), ("slot", slot)) if value is not None]
     current = [] if now is None else [{"key": "until", "range": {"gt": now}}]
-    return in_space(space) + given + current
+    return in_space(space) + given + current + ([written_since(since)] if since else [])
 
 
 def of_user(user: str) -> Json:
@@ -57,7 +57,7 @@ def written_since(stamp: int) -> Json:
     return {"key": "written_at", "range": {"gte": stamp}}
 
 
-def search(query: Query, now: Millis, *, own_idf: bool, rescore: bool) -> list[Json]:
+def search(query: Query, now: Millis, since: int, *, own_idf: bool, rescore: bool) -> list[Json]:
     """Searches by meaning, among all points and, if wanted, among the standing facts; for pinned points; by words;
     and for points with a name that is in the question (the ids of its terms are the same). Without words the last two
     are missing.
@@ -65,7 +65,7 @@ def search(query: Query, now: Millis, *, own_idf: bool, rescore: bool) -> list[J
     `own_idf`: the rarity of a word is measured in this space, not over all users' memories. `rescore`: the server
     searches rounded vectors, and computes the scores from the exact ones."""
     space, dense, sparse, limit, kind, standing = query
-    wanted = listed(space, kind, None, now)
+    wanted = listed(space, kind, None, now, since)
     near: Json = {"query": dense, "using": "dense"}
     if rescore:
         near["params"] = {"quantization": {"rescore": True}}

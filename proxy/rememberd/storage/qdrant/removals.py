@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from rememberd.errors import MemoryUnavailable, QueueUnavailable, StoreUnavailable
-from rememberd.storage.changes import Change, RecentChanges, Removal
+from rememberd.storage.changes import Change, RecentChanges, Removal, first_stamp_after
 from rememberd.storage.payload import memory_in, point_id, tombstone
 from rememberd.storage.qdrant import queries
 from rememberd.storage.qdrant.points import ServerPoints, next_stamp, now_us, point, shard_key
@@ -16,6 +16,7 @@ from rememberd.types import Millis
 
 _PATIENCE_S = 1.0  # how long a deletion waits; a put to a cluster with a hung node takes up to 9.5 s
 _EVERY_S = 1.0
+LATEST_MS = 60_000  # after an erasure, when what nodes have written late is deleted
 _PAGE = 500
 
 log = logging.getLogger("rememberd.store")
@@ -23,7 +24,7 @@ log = logging.getLogger("rememberd.store")
 
 class Removals:
     def __init__(self, at: ServerPoints, changes: RecentChanges) -> None:
-        self._at, self._changes = at, changes
+        self._at, self._changes, self.latest_ms = at, changes, LATEST_MS
 
     async def delete(self, removal: Removal) -> None:
         """Raises `StoreUnavailable` if it can be neither carried out nor recorded."""
@@ -50,9 +51,7 @@ class Removals:
             await self._erase(removal, late=False)
         except StoreUnavailable as error:
             _made_later(name, error)
-        else:
-            await self._finish(name)
-        return erased
+        return erased  # `carry_out` finishes it: a node that hung may still write something older
 
     async def run(self) -> NoReturn:
         """Carry out waiting removals, until cancelled. Runs in every writer."""
@@ -68,7 +67,8 @@ class Removals:
             await asyncio.sleep(_EVERY_S)
 
     async def carry_out(self, user: str | None = None) -> None:
-        """Carry out the waiting removals of all users, or of `user`. Raises `StoreUnavailable`,
+        """Carry out the waiting removals of all users, or of `user`. An erasure is made twice: until the second time,
+        what a hung node writes late is in no answer, because its stamp is lower. Raises `StoreUnavailable`,
         `QueueUnavailable`."""
         for name, removal in (await self._changes.shared.waiting()).items():
             if removal.collection != await self._at.name() or user not in (None, removal.user):
@@ -76,7 +76,12 @@ class Removals:
             if removal.ids:
                 await self._bury(removal, *await self._still_old(removal))
             else:
-                await self._erase(removal, late=True)
+                known, _ = await self._changes.of(removal.user)
+                if known.erasing == removal.at:
+                    await self._erase(removal, late=True)
+                if wall_clock() < removal.at + self.latest_ms:
+                    continue
+                await self._delete_rest(removal.user, first_stamp_after(removal.at))
             await self._finish(name)
 
     async def _recorded(self, changes: Sequence[Change], removal: Removal) -> str:
@@ -119,7 +124,7 @@ class Removals:
         that was written later. If the erasure itself is `late`, memories that were written since then stay. It
         deletes page by page, so that other processes know what is deleted; then it deletes points that an outdated
         replica did not list."""
-        newest = removal.at * 1000 + 999
+        since = first_stamp_after(removal.at)
         user, shard = removal.user, self._at.shard_of(removal.user)
         asked: dict[str, Any] = {"filter": queries.of_user(user), "limit": _PAGE}
         asked["with_payload"] = ["memory", "at", "written_at"]
@@ -128,16 +133,19 @@ class Removals:
             now = now_us()
             found, following = await self._at.scroll(asked | shard_key(shard) | {"offset": following})
             ids = [each["id"] for each in found if not late or _age(each["payload"]) <= removal.at]
-            newest = max([newest, *(each["payload"].get("written_at", 0) for each in found if not late)])
+            since = max([since, *(each["payload"].get("written_at", 0) + 1 for each in found if not late)])
             if ids:
                 await self._record_quietly(user, [Change(id_, "erased", removal.at) for id_ in ids])
                 old = queries.older_of(ids, next_stamp(now, (each["payload"] for each in found)))
                 await self._at.ask("POST", "/points/delete?wait=true", {"filter": old} | shard_key(shard))
             if following is None:
                 break
-        rest = queries.older_of_user(user, newest + 1)
-        await self._at.ask("POST", "/points/delete?wait=true", {"filter": rest} | shard_key(shard))
+        await self._delete_rest(user, since)
         await self._record_quietly(user, [Change("", "erasure ended", removal.at)])
+
+    async def _delete_rest(self, user: str, since: int) -> None:
+        rest = {"filter": queries.older_of_user(user, since)} | shard_key(self._at.shard_of(user))
+        await self._at.ask("POST", "/points/delete?wait=true", rest)
 
     async def _record_quietly(self, user: str, changes: Sequence[Change]) -> None:
         try:

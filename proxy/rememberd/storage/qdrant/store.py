@@ -66,7 +66,9 @@ class QdrantStore(ServerPoints, MemoryStore):
     async def search_all(self, searches: Sequence[Query], *, now: Millis) -> Candidates:
         options: Any = {"own_idf": self.own_idf, "rescore": self.layout.quantize}
         known = [(await self._changes.of(each.space.user))[0] for each in searches]
-        wanted = [queries.search(each, now, **options) for each in searches]
+        wanted = [
+            queries.search(each, now, of_it.since, **options) for each, of_it in zip(searches, known, strict=True)
+        ]
         users = [each.space.user for each in searches]
         answers = await self._reads.search([*map(UserSearches, users, known, wanted)])
         parts = [
@@ -85,15 +87,17 @@ class QdrantStore(ServerPoints, MemoryStore):
                 near, standing, words, pinned, names = await self._known_rows(
                     space, known, [near, standing, words, pinned, names]
                 )
-                return self._rows.union([Branches(*map(self._rows.placed, (near, standing, words, pinned, names)))])
+                rows = self._rows.union([Branches(*map(self._rows.placed, (near, standing, words, pinned, names)))])
+                await asyncio.sleep(0)  # the caller ranks them
+                return rows
         return Candidates.of([])
 
     async def read_page(self, space: Space, wanted: PageQuery) -> tuple[list[Memory], str | None]:
         limit = wanted.limit
         after = cursors.decode(space, wanted.cursor) if wanted.cursor else None
         until = None if wanted.include_past else wanted.now
-        conditions = queries.listed(space, wanted.kind, wanted.slot, until)
         known, _ = await self._changes.of(space.user, patient=True)
+        conditions = queries.listed(space, wanted.kind, wanted.slot, until, known.since)
         records = await self._newest(space, known, conditions, after, limit)
         memories = [memory for each in records[:limit] if (memory := _memory(each["id"], each["payload"], known))]
         more = len(records) > limit
@@ -104,7 +108,7 @@ class QdrantStore(ServerPoints, MemoryStore):
         if known.erasing is not None:
             return 0
         gone = [point for point in known.last if known.is_gone(point)][-_NAMED_IDS:]
-        wanted: queries.Json = {"must": queries.listed(space, kind, None, None if include_past else now)}
+        wanted: queries.Json = {"must": queries.listed(space, kind, None, None if include_past else now, known.since)}
         if gone:
             wanted["must_not"] = [{"has_id": gone}]
         return await self._reads.count(space.user, known, wanted)
@@ -164,8 +168,8 @@ class QdrantStore(ServerPoints, MemoryStore):
         """Add the existing points to `found`. Returns those whose answer was older than the known change: it came
         from a replica that was away."""
         old = []
-        for payload in await self._payloads(space, known, ids, ["id", "space", "memory"]):
-            if "space" not in payload:
+        for payload in await self._payloads(space, known, ids, ["id", "space", "memory", "written_at"]):
+            if "space" not in payload or payload.get("written_at", 0) < known.since:
                 continue
             id_, point = payload["id"], str(point_id(space, payload["id"]))
             memory = _memory(point, payload, known)
