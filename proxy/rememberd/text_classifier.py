@@ -37,7 +37,7 @@ Buckets = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
 Floats = NDArray[np.float32]
 
-LONGEST = 1_000  # only so many characters are read, from the beginning
+LONGEST = 1_000  # characters that are read, from the beginning
 _LONGEST_GRAM = 5  # n-grams of 2 to 5 characters
 _WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 _DIGITS = re.compile(r"\d+")

@@ -19,8 +19,8 @@ class ClientKeys:
         self._secret = secret
 
     def principal(self, key: str) -> Principal:
-        """Whoever sends `key`: the same user for the same key, on this machine only. All have one name: usage is
-        counted by it."""
+        """The holder of `key`: the same user for the same key, but only on this machine. All holders have the same
+        name, by which usage is counted."""
         user = f"key-{hmac.new(self._secret, key.encode('utf-8', 'surrogateescape'), sha256).hexdigest()[:32]}"
         return Principal("client-key", user=user, upstream_key=key)
 

@@ -41,7 +41,7 @@ EXAMPLES = """\
 """
 
 _USERS = 50
-_ROWS = 20  # the table shows at most so many findings of one kind; JSON has all
+_ROWS = 20  # findings of one kind in the table; JSON has all
 _EXCERPT = 32  # characters
 
 

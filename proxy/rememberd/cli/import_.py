@@ -37,7 +37,7 @@ am, where I live and work, people, preferences, projects, and how I want you to 
 summarise. Keep my own words where you have them. Write all of it in one code block, one memory a line, in this form:
 [date saved as YYYY-MM-DD, or unknown] - memory"""
 
-_LINES = 50  # per request: a new message of the user waits for at most so many turns
+_LINES = 50  # per request: a new message of the user waits for at most this number of turns
 _BYTES = 4 * 2**20  # per request, unless a single line is larger
 _SHOWN = 20  # facts
 _POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.05, 1.0

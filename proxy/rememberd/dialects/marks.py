@@ -47,7 +47,7 @@ def marked_spans(text: str) -> Iterator[Span]:
 
 
 def _is_paragraph(text: str, found: re.Match[str]) -> bool:
-    """True for a quoted sentence that has its lines for itself: somebody else wrote it, whoever it is about."""
+    """True for a quoted sentence on its own lines: somebody else wrote it, also if it is about the user."""
     before = text[max(found.start() - _MARGIN, 0) : found.start()].rpartition("\n")
     after = text[found.end() : found.end() + _MARGIN].partition("\n")
     alone = bool(before[1] or after[1]) and not before[2].strip() and not after[0].strip()

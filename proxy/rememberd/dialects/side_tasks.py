@@ -56,12 +56,12 @@ _TO_BE_COMPLETED = 0.5
 # A system text is weaker evidence in a running conversation, with tools, or if it is long: agents have these. A very
 # short one is weak evidence, too ("Return JSON only.").
 _UNDER_WAY, _HAS_TOOLS, _TERSE = -4.0, -3.0, -1.5
-_LONG_SYSTEM = ((800, -3.0), (300, -1.5))  # (longer than so many characters, weight)
+_LONG_SYSTEM = ((800, -3.0), (300, -1.5))  # (longer than this number of characters, weight)
 _FEW_WORDS = 3
 # A long message without a conversation is mostly a document that a person pasted.
-_LONG_MESSAGE = ((600, -2.0), (300, -1.0))  # (longer than so many characters, weight)
+_LONG_MESSAGE = ((600, -2.0), (300, -1.0))  # (longer than this number of characters, weight)
 # "Suggest a dinner for tonight." A program's order has more words, in any script, or a text follows it. A label and
-# one long word, "mail: SG.x8…", are no order.
+# one long word, "mail: SG.x8…", are not an order.
 _BRIEF, _TWO_WORDS, _IS_BRIEF = 60, 2, -3.5  # bytes of UTF-8; words of ASCII; weight
 
 

@@ -17,7 +17,7 @@ Id = TypeVar("Id", bound=Hashable)  # of a point, in whatever form its engine ha
 
 _FIRST_ROWS = 1024
 _PREFIX = 8  # bytes
-FEW, LATE = 32, 16  # so many ids are looked up one by one: in one branch, or among those not sorted yet
+FEW, LATE = 32, 16  # up to this many ids are looked up one by one: of one branch, or of those not sorted yet
 # If a process dies between a write and the record of this write, others may show the old text for this long.
 _KEPT_S = 600.0
 _TYPES = {

@@ -55,7 +55,7 @@ class Answer:
 
 
 def count_refused(reason: str) -> None:
-    """The client's mistake is no error of ours: a line without its words."""
+    """Log a client's mistake as information, without its words."""
     REFUSED.labels(reason).inc()
     log.info("an MCP client's request was refused: %s", reason)
 

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 _QUOTE, _BACKSLASH = b'"\\'
 LARGE = 32 * 1024  # bytes
 _END = 512  # bytes, an even number
-_FEW = 8  # up to so many places are checked one by one
+_FEW = 8  # up to this number of places are checked one by one
 
 
 def occurrences(raw: bytes, needle: bytes, odd: int) -> list[int]:

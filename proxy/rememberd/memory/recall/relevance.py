@@ -37,12 +37,12 @@ SUPPORTED_SENSITIVE = 0.35  # a fact of a sensitive topic that the question does
 ABOVE_USUAL = 0.25
 TELLING = 0.08  # of the support, by words
 SHARE = 0.45  # of the best score; .6 costs 1.8 points of evidence
-# So many of the best stay where the question is about the asker: to "where did I work before I changed jobs" the
-# change is nearest, and what held before it far behind. Of 57 such questions in thirteen languages, 30 of them in
-# `tests/memory/test_recall_picks_the_right_memories.py`, 42 found it without this, 48 do with it.
+# If the question is about the asker, at least this many of the best are kept. For "where did I work before I changed
+# jobs" the change is the nearest memory, and the earlier job is far behind it. Of 57 such questions in thirteen
+# languages (30 are in `tests/memory/test_recall_picks_the_right_memories.py`), 42 found it without this, 48 with it.
 FEW = 4
-# Where the question asks what held before, what holds now may be more than these few: by `python -m loadtests.quality
-# synthetic` 70 % of what held before is in 1,000 tokens with .45, 80 % with .3, all with this.
+# If the question asks for past values, more memories than `FEW` may be about present values. `python -m
+# loadtests.quality synthetic` finds 70 % of the past values in 1,000 tokens with .45, 80 % with .3, all with this.
 SHARE_OVER = 0.2
 
 # "give me", "I need a regex", "how do I center a div": the first person of a request, not a question about oneself.
@@ -120,8 +120,9 @@ def _floor(personal: float | None) -> float:
 
 
 def is_about_memories(asked: Asked, found: Candidates) -> bool:
-    """Is it surely about the user, does it name somebody who speaks in the memories, or, if it is not clearly about
-    something else, is it worded as a question about the user, or does it name a time or anything that they name?"""
+    """True if the question is clearly about the user, or names a person who speaks in the memories. If it is not
+    clearly about something else: also if it is worded as a question about the user, or names a time or a thing that
+    the memories name."""
     text = _REQUEST.sub(" ", asked.text)
     if asked.speakers:
         return True
@@ -133,7 +134,7 @@ def is_about_memories(asked: Asked, found: Candidates) -> bool:
 
 
 def asks_for_advice(question: str) -> bool:
-    """Whether it asks for a recommendation, a plan or a choice, not about the past."""
+    """True if it asks for a recommendation, a plan or a choice, and not about the past."""
     return bool(_ADVICE.search(question)) and not _PAST.search(question)
 
 

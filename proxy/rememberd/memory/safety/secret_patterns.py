@@ -18,8 +18,8 @@ from stdnum import verhoeff as _verhoeff
 class Shape(NamedTuple):
     """`pattern` finds the secret, in its group `secret` if only a part of the match is one. `check` decides whether a
     match is one. `named`: only beside the name of such a number, so its digits may be grouped in any way. Each match
-    has at least so many `digits` and so many characters without white space, `unbroken`: most texts have fewer, and
-    need not be searched."""
+    has at least `digits` digits, and a run of at least `unbroken` characters without white space: most texts have
+    neither, and need not be searched."""
 
     kind: str
     pattern: re.Pattern[str]

@@ -107,8 +107,8 @@ def _states_surely(aside: str) -> bool:
 
 
 def _may_be_untrue(sentence: str) -> bool:
-    """Whether it is verse or supposes something; or has a word of what others say and is not surely a statement all
-    the same: "My partner goes by Wren"."""
+    """True for verse and suppositions; and for a sentence with a word of hearsay, unless it is clearly a statement
+    ("My partner goes by Wren")."""
     if mentions("suppose", sentence) or _VERSE.search(sentence):
         return True
     return mentions("hearsay", sentence) and judge(sentence).sure < _SURE_ALL_THE_SAME
@@ -145,12 +145,13 @@ def _put_right(said: list[_Found], tail: str) -> list[_Found]:
 
 
 def _may_state(sentence: str, least: float) -> bool:
-    """Whether it, or its beginning, is so surely a statement. Ask only where that decides: it costs milliseconds."""
+    """True if the sentence or its beginning is a statement with at least the probability `least`. It takes
+    milliseconds, so call it only if nothing else decides."""
     return judge_beginning(_unlabelled(sentence), least).sure >= least
 
 
 def _is_known(found: _Found, sentence: str) -> bool:
-    """Wishes, ends and email addresses need no judgement; of others, the sentence or clause may be a statement."""
+    """True for wishes, ends and email addresses; for others, if the sentence or the clause may be a statement."""
     if found.stated is None or found.stated.ends or found.stated.slot == "contact":
         return True
     least = _SINGLE if is_single(found.stated.slot) else _KNOWN
@@ -158,7 +159,8 @@ def _is_known(found: _Found, sentence: str) -> bool:
 
 
 def _judged(sentence: str, *, surely: bool = False) -> list[_Found]:
-    """The whole sentence, if it is `surely` a statement; of a question, what stands before it."""
+    """The whole sentence, if it is a statement; of a question, the statement before it. `surely`: it is known to be
+    one."""
     if sentence.endswith(ASKS):
         told = sentence[: told_end(sentence)].rstrip(" ,;:–—，،")
         return _judged(told, surely=True) if told and judge(told).sure >= _SURE_ALL_THE_SAME else []

@@ -98,14 +98,14 @@ def _values(sentence: str) -> tuple[dict[str, float], ...]:
 
 
 def _undenied(told: dict[str, float], text: str) -> dict[str, float]:
-    """A denied end is none: without its "not" "I haven't quit" would tell an end, and "I'm not on statins now" would
-    not."""
+    """A denied end is not an end. "I haven't quit" tells an end without its "not", and so tells none; "I'm not on
+    statins now" tells none without it, and so stays an end."""
     denied = told["ended"] >= _MAY_TELL and denies_an_end(text, told["ended"] / 2)
     return {**told, "ended": 0.0} if denied else told
 
 
 def denies_an_end(text: str, least: float = _PART_TELLS) -> bool:
-    """Would it tell an end, at least as surely as that, if it denied nothing?"""
+    """True if the text without its denial tells an end, with at least the probability `least`."""
     said = without_denial(text)
     return said is not None and _value_of(said)["ended"] >= least
 

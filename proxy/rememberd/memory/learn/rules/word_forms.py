@@ -7,7 +7,7 @@ from functools import lru_cache
 from py_rust_stemmers import SnowballStemmer
 
 _ENDINGS = ("s", "n", "en", "es")
-_SAME = 4  # first letters that inflected forms share, and at most so many letters after them
+_SAME = 4  # first letters that inflected forms share, and the most letters after them
 _SUFFIX = 3
 _LONG_SAME, _LONG_SUFFIX = 6, 6
 _JOINS = frozenset(("da", "de", "fi", "nb", "nl", "ru", "sv", "uk"))  # languages that write compounds as one word

@@ -46,15 +46,15 @@ Kind = Literal[
     "unrecorded",
 ]
 
-# How sure the classifier must be of each of its labels. What is to be forgotten must be found as well, and to forget
-# all needs a second yes, so that less is enough there. Of 2,567 messages of the blind sets that are no wishes, two are
-# taken for a wish to forget at .45.
+# The least probability of each label of the classifier. It can be low for "forget", because the memory must also be
+# found, and for "forget_all", which needs a second yes. Of 2,567 messages of the blind sets that are not wishes, two
+# are taken for a wish to forget at .45.
 _SURE = {"forget": 0.45, "forget_all": 0.3, "recall": 0.3, "remember": 0.45, "dont_remember": 0.45}
-# Less is enough where one memory tells all that is named. Six more of the 2,567 messages are so likely.
+# Less is enough if one memory tells all that the wish names. Six more of the 2,567 messages reach this probability.
 _LIKELY, _LIKELY_WITHOUT_VERB = 0.2, 0.6
-# "I know what you mean" has a word of forgetting, too, and "I'd love to hang out with them" none. Of 7,531 messages that
-# are no wishes (the blind sets' and two people's talk) three were surely one with .8 and .5, and none is with these; of 354
-# wishes 345 are heard either way.
+# "I know what you mean" has a word of forgetting, too, and "I'd love to hang out with them" has none. Of 7,531 messages
+# that are not wishes (the blind sets, and talks of two people) three were taken for one with .8 and .5, and none with
+# these values; of 354 wishes 345 are understood either way.
 _SURE_OF_SMALL_TALK = 0.9
 _SURE_OF_YES = 0.7
 _SURELY_NONE = np.log(0.99)  # with the form's 1.0 against it, it is still no wish

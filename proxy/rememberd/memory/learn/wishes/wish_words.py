@@ -128,7 +128,7 @@ def _form(plain: str) -> str:
 
 
 def class_named(text: str) -> FactClass | None:
-    """The class of facts that is all that a text names: "my diagnosis", but not "my health insurance"."""
+    """The class of facts that a text names, if it names nothing else: "my diagnosis", not "my health insurance"."""
     found = next(((pattern, of) for pattern, of in _words().classes if pattern.search(text)), None)
     return found[1] if found and not named(found[0].sub(" ", text)) else None
 
