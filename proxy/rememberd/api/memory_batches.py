@@ -158,7 +158,7 @@ class MemoryBatches:
 
 
 def _changes(fields: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """What is to become of each memory, by its id."""
+    """The requested marks of each memory, by its id. Raises `RequestError` 400."""
     given = fields.get("changes")
     if not isinstance(given, list) or not 0 < len(given) <= _MOST or not all(map(_is_change, given)):
         message = f"must be a list of 1 to {_MOST} objects with an `id`, and `pinned` or `private` as true or false"

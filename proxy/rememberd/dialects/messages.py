@@ -25,8 +25,8 @@ def user_messages(body: dict[str, Any]) -> list[TypedMessage]:
 
 
 def inject(raw: bytes, body: dict[str, Any], asked: UserMessage, block: str, placement: str) -> list[Edit]:
-    """Edits that insert the block directly before the newest real user text: tool results must stay first. As a
-    system text the block comes last, so that the part that the provider caches stays at the beginning."""
+    """Edits that insert the block directly before the newest real user text: tool results must stay first. With
+    `placement` "system", the block is the last system text, so that the provider's cached prefix stays the same."""
     if placement == "system":
         return [_at_the_end_of_system(raw, body.get("system"), block)]
     content = body["messages"][asked.at]["content"]

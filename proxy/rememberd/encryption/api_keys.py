@@ -11,8 +11,8 @@ from rememberd.types import Millis
 
 
 class ApiKeyCodec:
-    """`root` seals; None: nothing is sealed. What is sealed belongs to this very key: to write it into the store is
-    not enough to make another."""
+    """Seals with `root`; None: nothing is sealed. The sealed data is bound to its key, so that a person who can write
+    to the store cannot make another key with it."""
 
     def __init__(self, root: Cipher | None) -> None:
         self.root = root

@@ -1,4 +1,5 @@
-"""Memories change their owner: from one user to another, with their dates, evidence and history. So do settings."""
+"""Memories change their owner: from one user to another, with their dates, evidence and history. Their settings
+too."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -120,8 +120,7 @@ class BlockSource:
     ) -> RecallResult | CachePlace | None:
         """The cached block, if it is still valid. In a tool loop on the same message it is valid; else only for
         `_FRESH_MS`, if neither the memories nor the time zone have changed and a block cut to its room would get no
-        more room now. It is
-        never valid if one of its memories has expired or it needs more than `room`.
+        more room now. It is never valid if one of its memories has expired or it needs more than `room`.
 
         If it is not valid: where to cache the next block; None if nothing can be cached."""
         began = time.perf_counter()

@@ -111,8 +111,8 @@ class UserChanges:
         self.written = newest(self.written, written)
 
     def expected(self) -> dict[str, int]:
-        """The writes that every up-to-date node has. Of a point that was deleted since, such a node has the tombstone
-        at least."""
+        """The writes that every up-to-date node has. If a point was deleted since, such a node has at least its
+        tombstone."""
         return {
             point: stamp
             for point, stamp in self.written.items()

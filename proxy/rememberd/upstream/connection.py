@@ -149,7 +149,7 @@ class Connection(asyncio.Protocol):
         self._timer = self.loop.call_at(due, self._check_timeout)
 
     def _check_timeout(self) -> None:
-        """Only the time counts in which the server neither sends nor accepts bytes."""
+        """Counts only the time in which the server neither sends nor accepts bytes."""
         self._timer = None
         if self.state is not ACTIVE:
             return

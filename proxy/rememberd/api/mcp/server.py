@@ -197,8 +197,7 @@ async def _list_tools(context: Context, params: types.PaginatedRequestParams | N
 async def _call_tool(
     context: Context, params: types.CallToolRequestParams
 ) -> types.CallToolResult | types.InputRequiredResult:
-    """Raises `MCPError` for a tool that is not there. Of any other mistake the model is told, so that it can do
-    better."""
+    """Raises `MCPError` for an unknown tool. Any other error is reported to the model, so that it can do better."""
     tool = TOOLS.get(params.name)
     if tool is None:
         raise refused("tool", f"there is no such tool; there are {', '.join(TOOLS)}")

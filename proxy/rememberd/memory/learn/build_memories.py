@@ -24,8 +24,8 @@ def redacted(turn: Turn, too: Collection[str] = ()) -> Turn:
     """The same turn without secrets (and the kinds of `PERSONAL` in `too`) and without our context block on either
     side; unchanged if this was already done before it was queued.
 
-    Of an over-long side only the stored part is read, and a margin, so that no secret is cut in two: a megabyte would
-    block every recall for seconds."""
+    If a side is too long, only the part that is stored is read, with a margin, so that no secret is cut in two:
+    reading a megabyte would block every recall for seconds."""
     if turn.redacted:
         return turn
     user_text, answer = (

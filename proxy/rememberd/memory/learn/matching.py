@@ -100,8 +100,9 @@ class Asked(NamedTuple):
         return covered or ([] if again else _alone(best) or _alone(whole)), near
 
     def _differs(self, told: Told, *, is_wider: bool) -> bool:
-        """Does it say another thing with the same words: another number; or of a claim, the contrary ("that I love
-        karaoke", "I hate karaoke bars"), or does each of the two name something that the other does not?"""
+        """True if the memory says another thing with the same words: another number; or, if the wish has a claim, the
+        opposite ("that I love karaoke", "I hate karaoke bars"), or if each names something that the other does
+        not."""
         others = _numbers(told.memory.text)
         if self.numbers - others and others - self.numbers:
             return True
@@ -133,8 +134,8 @@ def _alone(memories: list[Memory]) -> list[Memory]:
 
 
 def of_slots(wish: Named, facts: Sequence[Memory]) -> list[Memory]:
-    """The facts of the attributes that a wish names. Of one that may have several values only what states it
-    outright: a classifier takes "I restore radios" for a job, too."""
+    """The facts of the attributes that a wish names. If an attribute may have several values, only facts that state
+    it explicitly: a classifier takes "I restore radios" for a job, too."""
     of_name = [each for each in facts if wish.slots & _attributes([each.slot or ""], each.text)]
     found = [each for each in of_name if is_single(each.slot) or _states(each)]
     return found or [each for each in facts if not is_single(each.slot) and wish.slots & told_slots(each.text)]
@@ -162,7 +163,7 @@ def _attributes(slots: Iterable[str], text: str) -> frozenset[str]:
 
 
 def holding(wish: Named, of_slot: list[Memory]) -> list[Memory]:
-    """Of those of the attribute that is named: if a value is named with it, those that hold it."""
+    """The facts `of_slot` with the value that the wish names; all of them if it names no value."""
     if not wish.beside:
         return of_slot
     anywhere = frozenset[str]()

@@ -4,11 +4,11 @@ A fact is identified by its text. `created_at` is when it was first said, `updat
 edited, and of the values of a slot the one said last is current; so replays change nothing, and late turns close
 nothing newer. A pinned memory is closed like any other when the user states a newer value, which takes over the pin.
 
-What neither slots nor words decide a model may have decided before (`verdicts`: by the id of the new fact). Its word
-counts less than the user's: it closes nothing that is pinned, nor anything said or edited since.
+If neither slots nor words decide, a model may have decided before (`verdicts`, by the id of the new fact). A verdict
+counts less than the user's word: it closes no pinned memory, and none that was said or edited since.
 
-Clocks jump. What is said now is said after all that is known, whatever dates a clock that ran ahead has left on it
-(`clock_jumps`). What was deleted or edited by hand holds until the time of that, though: in doubt the hand counts
+Clocks jump. A new statement counts as later than all known memories, even if a clock that ran ahead gave them later
+dates (`clock_jumps`). But a deletion or an edit by hand stays in force until its own time: in doubt the hand counts
 more.
 """
 

@@ -106,8 +106,8 @@ def _days(ranked: Candidates) -> Ints:
 
 
 def without_repeats(memories: Sequence[Memory], *, latest: bool, asked: str = "") -> list[Memory]:
-    """Of memories with the same words, only the latest, or the first in their order; without exchanges whose words
-    are all in their facts, or in which only the question `asked` was asked before. Pinned ones stay."""
+    """Keeps only one of the memories with the same words: the `latest`, or the first in their order. Leaves out
+    exchanges whose words are all in their facts, or that only ask the question `asked`. Pinned memories stay."""
     facts, shown = dict[str, list[Memory]](), dict[str, Memory]()
     again = normal(asked)
     for each in memories:

@@ -186,7 +186,7 @@ def _meant(time: Time, today: date) -> Span | None:
 
 
 def _in_month(month: int, near: Sequence[int], today: date) -> Span:
-    """With the day and the year beside it, if any."""
+    """The month; with a day or a year among the numbers `near` it, that day or the month of that year."""
     year = next((each for each in near if each > 1900), None)
     if day := next((each for each in near if 0 < each <= 31), None):
         return _latest_day(month, day, year, today)

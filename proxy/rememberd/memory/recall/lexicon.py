@@ -38,10 +38,10 @@ _NO_STOP_WORDS = ("trabaj", "trabalh", "emple", "comprar", "won")
 
 
 class Time(NamedTuple):
-    """`amount` of `unit` ago, counted if `exact` ("three weeks ago", not "last week"), -1 for the one that is now. Of
-    "last" the last conversation is meant; of "name" a month, `amount` from 1 on, or a weekday, from -1 down; of
-    "feast" a season or feast, its number in `FEASTS` from 1 on, negative for the last one that is over.
-    `alone`: the question asks for nothing else. `near`: the numbers that stand beside it, those before it first."""
+    """`amount` of `unit` ago, counted if `exact` ("three weeks ago", not "last week"), -1 for the present one. The
+    unit "last" means the last conversation; "name" a month (`amount` from 1 on) or a weekday (from -1 down); "feast"
+    a season or feast by its number in `FEASTS` from 1 on, negative for the last one that is over. `alone`: the
+    question asks for nothing else. `near`: the numbers beside the time, those before it first."""
 
     unit: Unit
     amount: int

@@ -6,9 +6,9 @@ similarity of sentences, by their vectors and by their words and characters. Eac
 examples best when each is left out in turn, so no number here belongs to one embedder. An embedder that cannot sort
 them has no topics.
 
-That is for English. What is in another language is sorted by its words, by classifiers that
-`python -m loadtests.quality.train` makes of labelled lines: an embedder that knows little of a language puts all its
-sentences together. With the packaged multilingual model its vector counts as much as its words.
+That is for English. Questions in other languages are sorted by their words, by classifiers that
+`python -m loadtests.quality.train` makes from labelled lines: an embedder that knows little of a language gives all
+its sentences similar vectors. With the packaged multilingual model, the vector counts as much as the words.
 """
 
 import asyncio
@@ -176,7 +176,7 @@ def is_english(text: str) -> bool:
 
 
 def asks_what_was_told(question: str) -> bool:
-    """Of a question that names a time: is it about what was said or done here then, not about the world?"""
+    """True if a question that names a time is about what was said or done here then, not about the world."""
     return _classifier("questions").probabilities(question)["own"] >= TOLD
 
 

@@ -158,9 +158,9 @@ def best_first(scores: Floats) -> Rows:
 
 
 class Turns(NamedTuple):
-    """The turns that memories belong to, in the order of their conversations; by their times those without one, and
-    those of whose conversation no other turn was found. A memory without conversation and turn is alone. Of turns of
-    the same instant the one with the first memory comes first."""
+    """The turns that memories belong to, in the order of their conversations. Turns without a conversation, and those
+    that are the only one of theirs, are in the order of time. A memory without conversation and turn is alone. If two
+    turns have the same time, the turn with the first memory comes first."""
 
     conversation: Ints  # of each memory, by its first memory; one without is by itself
     order: Ints  # the memories, sorted by turn

@@ -117,8 +117,8 @@ def _lines(file: Path) -> list[str]:
 
 
 def write_tables(file: Path, packed: dict[str, NDArray[Any]]) -> None:
-    """For each table a line with its name, and a line a row: its numbers as 8 or 16 bits in base64. Whole or not at
-    all: several processes may write at once."""
+    """Each table is a line with its name, and a line for each row: its numbers as 8 or 16 bits in base64. The file is
+    replaced as a whole, because several processes may write it at once."""
     lines = []
     for name, table in packed.items():
         kind = np.int8 if name.endswith("examples") else np.int16

@@ -84,7 +84,8 @@ def collection_of(layout: Layout, embedder: str, dim: int) -> str:
 
 async def open_collection(at: Connection, layout: Layout, name: str, dim: int, role: Role) -> None:
     """Make sure that `name` is there, with its indexes and the mark of our format, and has its role: create it, or
-    switch to it if it is ready. Who reads only changes nothing; `NoCollection` if it is not there, or not in use.
+    switch to it if it is ready. A process that only reads changes nothing, and gets `NoCollection` if it is missing
+    or not in use.
 
     Raises `ConfigError` if the memories in force were made by another embedder or a newer version, or split
     otherwise."""

@@ -138,8 +138,8 @@ class PutBatches:
 
 
 def _next_batch(waiting: list[Put]) -> list[Put]:
-    """Take from the front of `waiting` as many puts as fit into one request, and at least one that nobody has given
-    up; none if there is none."""
+    """Take from the front of `waiting` as many puts as fit into one request, and at least one; leave out
+    those that were cancelled. Empty if no put waits."""
     waiting[:] = [put for put in waiting if not put.done.cancelled()]
     number, size = 0, 0
     for put in waiting:

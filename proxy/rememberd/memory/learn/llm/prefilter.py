@@ -38,8 +38,8 @@ def is_personal(text: str) -> bool:
 
 
 def material_from(text: str) -> int:
-    """Where a text to work on, a story or a role begins, which the person only pasted; the length of `text` if there
-    is none. The words before it ("I'm a nurse. Translate: …") are still their own."""
+    """The start of a pasted text, a story or a role; the length of `text` if there is none of these. The words
+    before it ("I'm a nurse. Translate: …") are the person's own."""
     found = _MATERIAL.search(text)
     return found.start() if found else len(text)
 

@@ -2,7 +2,7 @@
 
 A classifier judges which sentences state something (`judge`); the tables tell the attribute of a clause, which
 decides which fact replaces which. Precision comes before recall: the exchange still has a missed fact. A fact is a
-whole clause or sentence of the person, verbatim. In doubt there is none."""
+whole clause or sentence of the person, verbatim. In doubt no fact is made."""
 
 import re
 from functools import partial

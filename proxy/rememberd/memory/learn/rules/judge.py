@@ -5,7 +5,8 @@ form, while rules know only the forms that they list.
 
 Words and characters mostly decide. If they do not, a second classifier reads the sentence's meaning: its
 vector by the packaged multilingual model, in a process that has called `read_meaning` or is `judging`. It knows words
-that no labelled sentence has. Of two sets that neither had seen, words find .90 of the statements, both .98, at .95.
+that are in no labelled sentence. In two sets that neither had seen, words alone find .90 of the statements, both
+together .98, with a precision of .95.
 """
 
 import asyncio

@@ -95,7 +95,7 @@ _NOT_NAMES = (
 
 
 def _is_given_name(words: str) -> bool:
-    """A capitalised word that is no nationality, faith or mood, nor an acronym of more than three letters."""
+    """True for a capitalised word, except a nationality, a faith, a mood, or an acronym of more than three letters."""
     first = words.split()[0]
     if re.search(r"-[a-z]", words):
         return False

@@ -89,12 +89,12 @@ def tables_for(text: str) -> tuple[Table, ...]:
 
 
 def mentions(name: str, text: str) -> bool:
-    """Does the text have a word of this list, in its language?"""
+    """True if the text has a word of this list, in its language."""
     return any(table.has(name, text) for table in tables_for(text))
 
 
 def begins(name: str, text: str) -> bool:
-    """Does it begin with a word of this list?"""
+    """True if the text begins with a word of this list."""
     return any(table.at_start(name, text.lstrip()) for table in tables_for(text))
 
 

@@ -74,7 +74,7 @@ def _with_subject(tail: str, sentence: str) -> str:
 
 
 def taken_back(sentence: str) -> int | None:
-    """Where a part begins that takes back what stands before it."""
+    """The start of the part that takes back what is before it; None if there is no such part."""
     breaks = islice(_BREAK.finditer(sentence), _TAILS)
     return next((found.end() for found in breaks if corrects(sentence[found.end() :])), None)
 

@@ -73,8 +73,8 @@ def _alike(word: str, other: str) -> tuple[int, int]:
 
 
 def _is_part(word: str, other: str) -> bool:
-    """Is it the second part of `other` ("больницу" of "психбольнице"), or have they the same first one ("velkaa" of
-    "velkajuttu", "Schulden" of "Schuldsanering")?"""
+    """True if `word` is the second part of `other` ("больницу" of "психбольнице"), or if they have the same first
+    part ("velkaa" of "velkajuttu", "Schulden" of "Schuldsanering")."""
     stem = word[: max(_SECOND_PART, len(word) - _INFLECTION)]
     found = other.rfind(stem) if len(word) >= _SECOND_PART else -1
     if found > 0 and len(other) - found - len(stem) <= _INFLECTION:
@@ -85,7 +85,7 @@ def _is_part(word: str, other: str) -> bool:
 
 
 def _is_of_deed(word: str, other: str) -> bool:
-    """Is it the doing of what `other` begins with: "spillingen" of "spilleproblemer"?"""
+    """True if `word` is the noun of the verb with which `other` begins: "spillingen" of "spilleproblemer"."""
     found = _DEED.match(word)
     return found is not None and other.startswith(found[1]) and len(other) > len(word)
 

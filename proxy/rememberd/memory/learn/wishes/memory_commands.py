@@ -179,7 +179,7 @@ def _of(said: str, whole: str) -> MemoryCommand | None:
 
 
 def _may_forget(text: str) -> bool:
-    """Is it perhaps a wish to forget something that it names?"""
+    """True if it may be a wish to forget something that it names."""
     sure = _probabilities(text)
     least = _LIKELY if may_wish("forget", text) and names_forgetting(text) else _LIKELY_WITHOUT_VERB
     if sure["forget"] < least or wants_kept(text) or _is_work(text) or _asks_how(text) or says("forgot", text):
@@ -188,14 +188,14 @@ def _may_forget(text: str) -> bool:
 
 
 def _asks_how(said: str) -> bool:
-    """Does a clause with the verb ask how or why? "How I voted is private, delete that" is no question."""
+    """True if a clause with the verb asks how or why. "How I voted is private, delete that" is not a question."""
     wishes = [] if said.endswith("?") else [each for each in clauses(said) if may_wish("forget", each)]
     return any(_QUESTION_OF_HOW.match(each) for each in wishes or [said])
 
 
 def _is_work(said: str) -> bool:
-    """Does it hand in a text, or say what is to be done with one: "Translate into Italian: forget Nora"? What would be
-    handed in as a whole has nobody who hands it in."""
+    """True if it hands in a text, or says what to do with one: "Translate into Italian: forget Nora". A message that
+    would be handed in as a whole is none of these, because nobody hands it in."""
     head, colon, _ = said.partition(":")
     masked = segment(said).masked()
     is_text = (MASK in masked and bool(colon or masked.strip(MASK))) or says("part_of_a_text", said)
@@ -203,8 +203,8 @@ def _is_work(said: str) -> bool:
 
 
 def _probabilities(text: str) -> dict[str, float]:
-    """By its words and by its form; what one of the two takes for a wish alone is mostly none. Most messages are none
-    by their words, so that their form would change nothing."""
+    """By the words and by the form of the text: if only one of the two takes it for a wish, it usually is none. If the
+    words exclude a wish, as in most messages, the form is not read."""
     classifier = _classifier()
     buckets = len(classifier.weights)
     plain, form = readings(text)

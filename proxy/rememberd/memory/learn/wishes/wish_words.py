@@ -209,7 +209,7 @@ def _spaced(text: str) -> list[str]:
 
 
 def _pairs(text: str) -> list[str]:
-    """Two characters each. Of a Korean word the first two, as its end is inflected."""
+    """All pairs of characters; of a Korean word, whose end is inflected, only the first pair."""
     runs = ((run, 1 if _INFLECTED.match(run) else len(run) - 1) for run in _UNSPACED.findall(text))
     return [run[at : at + 2] for run, pairs in runs for at in range(max(1, pairs))]
 
