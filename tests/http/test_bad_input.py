@@ -143,14 +143,26 @@ def test_malformed_messages_are_relayed_or_refused(proxy: Proxy, messages: Any, 
 
 
 @pytest.mark.parametrize(
-    ("path", "allowed"), [("/v1/memories", {"GET", "POST", "DELETE"}), ("/health/live", {"GET"})]
+    ("path", "allowed"),
+    [
+        ("/v1/memories", {"GET", "POST", "DELETE"}),
+        ("/v1/memories/x", {"GET", "PATCH", "DELETE"}),
+        ("/v1/memories/x/history", {"GET"}),
+        ("/v1/receipts", {"GET"}),
+        ("/v1/chat/completions", {"POST"}),
+        ("/v1/responses", {"POST"}),
+        ("/v1/files", {"GET", "POST", "DELETE"}),
+        ("/admin/keys", {"GET", "POST"}),
+        ("/mcp", {"POST"}),
+        ("/health/live", {"GET"}),
+    ],
 )
 def test_a_wrong_method_is_405_in_the_dialects_shape(proxy: Proxy, path: str, allowed: set[str]) -> None:
-    """Named as such, with what the path does take."""
+    """Named as such, with all that the path does take."""
     reply = httpx.put(f"{proxy.url}{path}", json={})
     assert reply.status_code == 405
     assert error(reply)["code"] == "method_not_allowed"
-    assert set(reply.headers["allow"].split(", ")) & allowed
+    assert set(reply.headers["allow"].split(", ")) - {"HEAD"} == allowed
 
 
 @each_row(
@@ -170,6 +182,7 @@ def test_a_wrong_method_on_our_own_path_never_goes_to_a_provider(
     with proxy.client(key="sk-alice") as client:
         reply = client.request(method, path, json={"model": "model-a"} if method == "POST" else None)
     assert reply.status_code == 405
+    assert reply.headers["allow"]
     assert len(upstream.requests) == before
 
 
@@ -210,3 +223,24 @@ def test_a_bad_memory_call_is_400_and_names_the_field(
             reply = client.request(method, path, json=body)
     assert reply.status_code == 400
     assert param is None or error(reply)["param"] == param
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1/nothing", "/nothing"])
+def test_a_refusal_names_the_request(proxy: Proxy, path: str) -> None:
+    """By the client's own id or a new one, as an answer does: the proxy's log has the same."""
+    for key, content in (("sk-wrong", b"{}"), ("sk-alice", b"{"), ("sk-alice", b'{"model": "no-such-model"}')):
+        with proxy.client(key=key) as client:
+            reply = client.post(path, content=content, headers={"X-Request-Id": "mine-7"})
+            assert (reply.status_code >= 400, reply.headers["X-Request-Id"]) == (True, "mine-7")
+            assert client.post(path, content=content).headers["X-Request-Id"].startswith("req_")
+
+
+@each_row(
+    ("field", "value"),
+    [("query", None), ("query", ""), ("query", "  "), ("query", 4), ("limit", 0), ("limit", True), ("limit", 2.5)],
+)
+def test_a_search_says_which_field_is_wrong(proxy: Proxy, field: str, value: object) -> None:
+    """By the name under which it was sent."""
+    with proxy.client(key="sk-alice") as client:
+        reply = client.post("/v1/memories/search", json={"query": "boats", field: value})
+    assert (reply.status_code, error(reply)["param"]) == (400, field)

@@ -99,9 +99,10 @@ class Memories:
     async def search(self, request: Request) -> Response:
         space = self.caller.memories(request, reads=True)
         fields = await self.caller.fields(request)
-        query = await asyncio.to_thread(text_from, fields["query"]) if fields.get("query") else ""
-        if not query:
+        asked = fields.get("query")
+        if not isinstance(asked, str) or not asked.strip():
             raise RequestError(400, "missing_query", "`query` must be a text that is not empty", param="query")
+        query = await asyncio.to_thread(text_from, asked)
         limit = limit_from(fields.get("limit"), 10)
         visible, meets = visibility(request), memory_filter(fields)
         found = await self.recall.search(

@@ -145,7 +145,7 @@ def time_from(fields: Mapping[str, Any], name: str) -> Millis | None:
 
 def limit_from(given: Any, default: int) -> int:
     try:
-        limit = default if given is None else int(given)
+        limit = default if given is None else int(f"{given}")  # no true and no 2.5
     except (TypeError, ValueError):
         limit = 0
     if not 1 <= limit <= LARGEST_PAGE:

@@ -33,6 +33,8 @@ async def _request_error(request: Request, error: Exception) -> Response:
     response = _error(request, error.status, error.code, error.message, error.param)
     if error.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
+    if error.status == 405:
+        response.headers["Allow"] = _allowed(request)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     return response
@@ -46,9 +48,7 @@ async def _input_rejected(request: Request, error: Exception) -> Response:
 async def _upstream_unavailable(request: Request, error: Exception) -> Response:
     assert isinstance(error, UpstreamUnavailable)
     log.warning("no answer: %s", error)
-    response = _error(request, error.status, "upstream_unavailable", str(error))
-    response.headers["X-Request-Id"] = REQUEST.get()
-    return response
+    return _error(request, error.status, "upstream_unavailable", str(error))
 
 
 async def _memory_unavailable(request: Request, error: Exception) -> Response:
@@ -57,7 +57,6 @@ async def _memory_unavailable(request: Request, error: Exception) -> Response:
     log.warning("memory is unavailable: %s", error)
     message = "memory does not answer, and nothing may have been changed; try again in a moment"
     response = _error(request, 503, "memory_unavailable", message)
-    response.headers["X-Request-Id"] = REQUEST.get()
     response.headers["Retry-After"] = "1"
     return response
 
@@ -76,21 +75,33 @@ async def _http_exception(request: Request, error: Exception) -> Response:
     code = "method_not_allowed" if error.status_code == 405 else "not_found"
     response = _error(request, error.status_code, code, f"{error.detail}: {request.method} {request.url.path}")
     response.headers.update(error.headers or {})
+    if error.status_code == 405:
+        response.headers["Allow"] = _allowed(request)  # starlette names the methods of the first route only
     return response
+
+
+def _allowed(request: Request) -> str:
+    """The methods of all routes with this path. A route that forwards any path counts only if no other has it."""
+    path, own, any_path = request.scope["path"], set[str](), set[str]()
+    for route in request.app.routes:
+        if route.endpoint is not wrong_method and route.path_regex.match(path):
+            (any_path if route.path.endswith("{path:path}") else own).update(route.methods)
+    return ", ".join(sorted(own or any_path))
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     """The server logs the traceback, with the request's id."""
-    response = _error(request, 500, "internal_error", "an internal error of the proxy; its log has the details")
-    response.headers["X-Request-Id"] = REQUEST.get() or request_id(header_values(request.scope))
-    return response
+    return _error(request, 500, "internal_error", "an internal error of the proxy; its log has the details")
 
 
 def _error(request: Request, status: int, code: str, message: str, param: str | None = None) -> Response:
     """The error in the shape that clients of this path expect; text where a browser shows it to a person."""
+    headers = {"X-Request-Id": REQUEST.get() or request_id(header_values(request.scope))}
     if request.url.path in _SHOWN:
-        return PlainTextResponse(f"{message}\n", status, headers={"Cache-Control": "no-store"})
-    return json_response(dialect_for(request.url.path).error_body(status, code, message, param), status)
+        return PlainTextResponse(f"{message}\n", status, headers=headers | {"Cache-Control": "no-store"})
+    response = json_response(dialect_for(request.url.path).error_body(status, code, message, param), status)
+    response.headers.update(headers)
+    return response
 
 
 EXCEPTION_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
