@@ -56,6 +56,13 @@ class Candidate(NamedTuple):
     named: bool = False
 
 
+# Of the columns of `Candidates`, in the order of the fields of `Candidate`; None: names.
+_TYPES = (
+    *(np.bytes_, np.float64, np.float64, np.bool_, np.int64, np.int32, np.int32, np.bool_),
+    *(None, None, None, None, None, np.int32, np.bool_),
+)
+
+
 class Dictionary:
     """A dictionary of distinct names and their codes. Names are never removed."""
 
@@ -156,28 +163,12 @@ class Candidates:
 
     @classmethod
     def of(cls, rows: Iterable[Candidate]) -> Candidates:
-        columns = list(zip(*rows, strict=True)) or [()] * len(Candidate._fields)
-        ids, dense, bm25, kind, at, tokens, cues, pinned, *names = columns[:-2]
-        slot, speaker, conversation, turn_id, topics = map(DictColumn.of, names)
-        answer_tokens, named = columns[-2:]
-        return cls(
-            np.array([each.encode() for each in ids], np.bytes_),
-            np.array(dense, np.float64),
-            np.array(bm25, np.float64),
-            np.array([each == "fact" for each in kind], np.bool_),
-            np.array(at, np.int64),
-            np.array(tokens, np.int32),
-            np.array(cues, np.int32),
-            np.array(pinned, np.bool_),
-            slot,
-            speaker,
-            conversation,
-            turn_id,
-            topics,
-            np.array(answer_tokens, np.int32),
-            np.array(named, np.bool_),
-            np.zeros(len(ids), np.int32),
-        )
+        columns: list[Any] = list(zip(*rows, strict=True)) or [()] * len(Candidate._fields)
+        columns[0], columns[3] = [each.encode() for each in columns[0]], [each == "fact" for each in columns[3]]
+        typed: list[Any] = [
+            np.array(each, kind) if kind else DictColumn.of(each) for each, kind in zip(columns, _TYPES, strict=True)
+        ]
+        return cls(*typed, query=np.zeros(len(columns[0]), np.int32))
 
     @classmethod
     def joined(cls, parts: Sequence[Candidates]) -> Candidates:
@@ -208,21 +199,7 @@ class Candidates:
         return len(self.ids)
 
     def __iter__(self) -> Iterator[Candidate]:
-        columns = (
-            self.names(),
-            self.dense.tolist(),
-            self.bm25.tolist(),
-            ["fact" if each else "episode" for each in self.facts.tolist()],
-            self.at.tolist(),
-            self.tokens.tolist(),
-            self.cues.tolist(),
-            self.pinned.tolist(),
-            self.slot,
-            self.speaker,
-            self.conversation,
-            self.turn_id,
-            self.topics,
-            self.answer_tokens.tolist(),
-            self.named.tolist(),
-        )
+        found = [getattr(self, name) for name in self.__slots__[:-1]]
+        columns = [each if isinstance(each, DictColumn) else each.tolist() for each in found]
+        columns[0], columns[3] = self.names(), ["fact" if each else "episode" for each in columns[3]]
         return map(Candidate._make, zip(*columns, strict=True))

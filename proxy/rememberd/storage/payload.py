@@ -108,23 +108,9 @@ def candidate(payload: Mapping[str, Any], dense: float, bm25: float) -> Candidat
     """A row of a search, for `Candidates.of`. The `LIGHT` keys of `payload` are enough; a point of an earlier version
     lacks `answer` and `topics`."""
     values: list[Any] = [payload.get(key) for key in LIGHT]
-    memory_id, kind, at, tokens, cues, pinned, answer, slot, speaker, conversation, turn_id, topics = values
-    return Candidate(
-        memory_id,
-        dense,
-        bm25,
-        kind,
-        at,
-        tokens,
-        cues,
-        pinned is not None,
-        slot,
-        speaker,
-        conversation,
-        turn_id,
-        topics,
-        answer or 0,
-    )
+    memory_id, kind, at, tokens, cues, pinned, answer, *names = values
+    row = (memory_id, dense, bm25, kind, at, tokens, cues, pinned is not None, *names, answer or 0, False)
+    return Candidate._make(row)
 
 
 def until(memory: Memory) -> Millis:
