@@ -15,6 +15,18 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Codes = NDArray[np.int32]
 Bools = NDArray[np.bool_]
+# Of the columns of `Candidates`, except ids, names and `query`.
+TYPES: dict[str, Any] = {
+    "dense": np.float64,
+    "bm25": np.float64,
+    "at": np.int64,
+    "tokens": np.int32,
+    "cues": np.int32,
+    "answer_tokens": np.int32,
+    "facts": np.bool_,
+    "pinned": np.bool_,
+    "named": np.bool_,
+}
 NAMED = ("slot", "speaker", "conversation", "turn_id", "topics")  # the columns of `Candidates` that are names
 
 Rows = Any  # whatever numpy accepts as an index: a mask, positions, a slice
@@ -54,13 +66,6 @@ class Candidate(NamedTuple):
     topics: str | None = None
     answer_tokens: int = 0
     named: bool = False
-
-
-# Of the columns of `Candidates`, in the order of the fields of `Candidate`; None: names.
-_TYPES = (
-    *(np.bytes_, np.float64, np.float64, np.bool_, np.int64, np.int32, np.int32, np.bool_),
-    *(None, None, None, None, None, np.int32, np.bool_),
-)
 
 
 class Dictionary:
@@ -163,12 +168,14 @@ class Candidates:
 
     @classmethod
     def of(cls, rows: Iterable[Candidate]) -> Candidates:
-        columns: list[Any] = list(zip(*rows, strict=True)) or [()] * len(Candidate._fields)
-        columns[0], columns[3] = [each.encode() for each in columns[0]], [each == "fact" for each in columns[3]]
-        typed: list[Any] = [
-            np.array(each, kind) if kind else DictColumn.of(each) for each, kind in zip(columns, _TYPES, strict=True)
-        ]
-        return cls(*typed, query=np.zeros(len(columns[0]), np.int32))
+        values: list[Any] = list(zip(*rows, strict=True)) or [()] * len(Candidate._fields)
+        columns = dict(zip(cls.__slots__, values, strict=False))  # without `query`
+        columns |= {"ids": [each.encode() for each in values[0]], "facts": [each == "fact" for each in values[3]]}
+        typed: dict[str, Any] = {
+            name: DictColumn.of(each) if name in NAMED else np.array(each, TYPES.get(name, np.bytes_))
+            for name, each in columns.items()
+        }
+        return cls(**typed, query=np.zeros(len(values[0]), np.int32))
 
     @classmethod
     def joined(cls, parts: Sequence[Candidates]) -> Candidates:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rememberd.search_results import NAMED, Candidates, DictColumn, Dictionary, Floats, Ints
+from rememberd.search_results import NAMED, TYPES, Candidates, DictColumn, Dictionary, Floats, Ints
 from rememberd.storage.payload import candidate
 from rememberd.types import Memory, Millis
 
@@ -20,15 +20,8 @@ _PREFIX = 8  # bytes
 FEW, LATE = 32, 16  # up to this many ids are looked up one by one: of one branch, or of those not sorted yet
 # If a process dies between a write and the record of this write, others may show the old text for this long.
 _KEPT_S = 600.0
-_TYPES = {
-    "at": np.int64,
-    "tokens": np.int32,
-    "cues": np.int32,
-    "answer_tokens": np.int32,
-    "facts": np.bool_,
-    "pinned": np.bool_,
-    **dict.fromkeys(NAMED, np.int32),
-}
+_STORED = ("at", "tokens", "cues", "answer_tokens", "facts", "pinned")
+_TYPES = {name: TYPES[name] for name in _STORED} | dict.fromkeys(NAMED, np.int32)
 
 
 class ScoredIds(NamedTuple):

@@ -19,26 +19,13 @@ import numpy as np
 import orjson
 
 from rememberd.errors import ConfigError, InputRejected, MemoryUnavailable, StoreUnavailable
-from rememberd.search_results import NAMED, Candidates, DictColumn, Dictionary
+from rememberd.search_results import NAMED, TYPES, Candidates, DictColumn, Dictionary
 
 # sun_path holds 104 bytes on the strictest system, with a final zero; the server binds a `.new` first.
 MAX_SOCKET_PATH = 104 - 1 - len(".new")
 READ_AHEAD_BYTES = 2**20
 UNANSWERED = 0
 _SIZES = 8  # bytes
-
-# numpy's names for the types of the columns
-_COLUMNS = {
-    "dense": "f8",
-    "bm25": "f8",
-    "at": "i8",
-    "tokens": "i4",
-    "cues": "i4",
-    "answer_tokens": "i4",
-    "facts": "?",
-    "pinned": "?",
-    "named": "?",
-}
 
 
 def socket_path(data_dir: Path) -> Path:
@@ -97,7 +84,7 @@ def unpack_vector(columns: bytes) -> list[float]:
 def pack_candidates(found: Candidates) -> tuple[list[Any], bytes]:
     """The number of rows, the width of an id and the names as JSON; the columns as they are in memory."""
     codes, names = zip(*(getattr(found, name).alone() for name in NAMED), strict=True)
-    columns = [*(getattr(found, name) for name in _COLUMNS), *codes, found.ids]
+    columns = [*(getattr(found, name) for name in TYPES), *codes, found.ids]
     head = [len(found), found.ids.itemsize, names]
     return head, b"".join(column.tobytes() for column in columns)
 
@@ -106,7 +93,7 @@ def unpack_candidates(head: list[Any], columns: bytes) -> Candidates:
     rows, width, names = head
     unpacked: dict[str, Any] = {}
     place = 0
-    for name, kind in {**_COLUMNS, **dict.fromkeys(NAMED, "i4"), "ids": f"S{width}"}.items():
+    for name, kind in {**TYPES, **dict.fromkeys(NAMED, "i4"), "ids": f"S{width}"}.items():
         unpacked[name] = column = np.frombuffer(columns, kind, rows, place)
         place += column.nbytes
     named = {name: DictColumn(unpacked[name], Dictionary(each)) for name, each in zip(NAMED, names, strict=True)}
