@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from rememberd.memory.recall.recall import Recall
-from rememberd.storage.edge import client as edge_client
 from rememberd.storage.edge.client import EdgeClient
 from rememberd.storage.edge.server import serving
 from rememberd.storage.edge.store import EdgeStore
@@ -41,12 +40,12 @@ async def test_a_question_that_waits_for_others_gives_no_hint(backlog_ms: float,
 
 
 @pytest.mark.parametrize(("cores", "hints"), [(1, 0), (2, 1)])
-async def test_one_core_gets_no_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int, hints: int) -> None:
+async def test_one_core_gets_no_hint(tmp_path: Path, cores: int, hints: int) -> None:
     """Nothing runs beside the embedder there. The second call comes behind the hint on the same connection."""
-    monkeypatch.setattr(edge_client, "_cores", lambda: cores)
     store = HintedEdge.open(tmp_path / "store", dim=DIM, embedder="test")
     async with serving(store, tmp_path / "s"):
         client = EdgeClient(tmp_path / "s")
+        client.cores = cores
         await client.put(ANN, [point("a", "I like tea")])
         await client.prefetch(ANN, words("tea"), now=NOW)
         await client.ping()

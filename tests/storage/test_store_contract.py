@@ -9,7 +9,6 @@ import pytest
 from qdrant_edge import QueryRequest
 
 from rememberd.ports import MemoryStore
-from rememberd.storage.edge import store as edge_store
 from rememberd.storage.edge.client import EdgeClient
 from rememberd.storage.edge.points import engine_id
 from rememberd.storage.edge.server import serving
@@ -94,12 +93,10 @@ async def test_a_hint_outlives_no_row_that_it_needs(counted: Counted) -> None:
 
 
 @pytest.mark.parametrize("singly", [0, DROPPED_SINGLY])
-async def test_who_is_erased_costs_nobody_else_what_is_kept_of_them(
-    counted: Counted, monkeypatch: pytest.MonkeyPatch, singly: int
-) -> None:
+async def test_who_is_erased_costs_nobody_else_what_is_kept_of_them(counted: Counted, singly: int) -> None:
     """Rows and memories of others stay in the process, unless there were too many to be dropped one by one; of the
     user nothing stays, tombstones included."""
-    monkeypatch.setattr(edge_store, "DROPPED_SINGLY", singly)
+    counted.dropped_singly = singly
     bob = Space("bob")
     for space in (ANN, Space("ann", "work"), bob):
         await counted.put(space, [point(each) for each in "abcd"])

@@ -9,7 +9,6 @@ import sys
 import time
 from asyncio import Future
 from collections.abc import Sequence
-from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any, cast
@@ -52,6 +51,7 @@ class EdgeClient(MemoryStore):
         self._path, self._wait_until = path, time.monotonic() + wait_s
         self._connection: _Connection | None = None
         self._connecting = asyncio.Lock()
+        self.cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
     async def put(self, space: Space, points: Sequence[Point]) -> None:
         await self._call("put", space=space, points=points)
@@ -61,7 +61,7 @@ class EdgeClient(MemoryStore):
 
     async def prefetch(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
         """Send without waiting, if there is a connection and a second core: two searches take more CPU than one."""
-        if _cores() > 1 and self._connection is not None and not self._connection.lost:
+        if self.cores > 1 and self._connection is not None and not self._connection.lost:
             self._connection.tell("ahead", {"space": space, "sparse": sparse, "now": now})
 
     async def search_all(self, queries: Sequence[Query], *, now: Millis) -> Candidates:
@@ -142,12 +142,6 @@ class EdgeClient(MemoryStore):
             else:
                 self._wait_until = 0.0
                 return connection
-
-
-@cache
-def _cores() -> int:
-    """The number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 class _Connection(asyncio.Protocol):

@@ -42,7 +42,7 @@ class EdgeStore(EdgeFolder, MemoryStore):
         self._rows = RowCache(CACHED_ROWS)
         self._memories = MemoryCache(CACHED_MEMORIES)
         self._ahead: dict[Hashable, list[RowRefs]] = {}  # by words and pinned, for searches that will follow
-        self._asked_at = 0.0
+        self._asked_at, self.dropped_singly = 0.0, DROPPED_SINGLY
 
     async def put(self, space: Space, points: Sequence[Point]) -> None:
         async with self._changing:
@@ -121,9 +121,9 @@ class EdgeStore(EdgeFolder, MemoryStore):
         async with self._changing:
             with engine():
                 count: int = self._shard.count(queries.memories_of_user(user))
-                gone, _ = self._shard.scroll(queries.places_of(user, DROPPED_SINGLY + 1))
+                gone, _ = self._shard.scroll(queries.places_of(user, self.dropped_singly + 1))
             self._write(UpdateOperation.delete_points_by_filter(queries.of_user(user)), deletes=True)
-            if len(gone) > DROPPED_SINGLY:
+            if len(gone) > self.dropped_singly:
                 self._clear()
             for record in gone:
                 self._drop(record.id, record.payload)
