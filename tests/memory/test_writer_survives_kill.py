@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from rememberd.memory.learn import writer as writer_module
 from rememberd.memory.learn.writer import Writer
 from rememberd.types import Receipt, Space
 from tests.support.queue_contract import turn
@@ -118,12 +117,9 @@ async def test_a_writer_may_die_at_any_step(tmp_path: Path, after: bool, power_c
     assert calls > 20
 
 
-async def test_a_writer_that_is_killed_again_and_again_gets_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_writer_that_is_killed_again_and_again_gets_on(tmp_path: Path) -> None:
     """Under a backlog, while recalls leave no quiet moment for a flush: of what each writer has stored, the next one
     does only the last again."""
-    monkeypatch.setattr(writer_module, "FLUSH_FIRST_S", 0.001)
     rig = Rig(tmp_path)
     for number in range(400):
         await rig.queue.put(turn(f"t{number}", f"user-{number}", text="I like tea.", at=number + 1))
@@ -135,6 +131,7 @@ async def test_a_writer_that_is_killed_again_and_again_gets_on(
         before = left()
         writer = rig.writer()
         writer.quiet_for = writer.chats_ago = lambda: 0.0
+        writer.flush_took = 0.00001  # so that the first flush is not far
         running = asyncio.create_task(writer.run(asyncio.Event()))
         async with asyncio.timeout(60):
             while left() == before:

@@ -104,7 +104,7 @@ class Writer:
         self.keep_receipts_ms, self.clock = keep_receipts_ms, clock
         self._settled: list[str] = []
         self._flushed_at = self._stepped_at = time.monotonic()
-        self._flush_took = FLUSH_FIRST_S * FLUSH_SHARE
+        self.flush_took = FLUSH_FIRST_S * FLUSH_SHARE
         self._expired_at = -HOUR_S
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -261,7 +261,7 @@ class Writer:
 
     async def _flush_when_due(self, *, idle: bool, behind: bool) -> None:
         quiet = self.quiet_for is None or self.quiet_for() >= QUIET_S
-        most = min(FLUSH_EVERY_S, self._flush_took / FLUSH_SHARE) if behind else FLUSH_EVERY_S
+        most = min(FLUSH_EVERY_S, self.flush_took / FLUSH_SHARE) if behind else FLUSH_EVERY_S
         if (idle and quiet) or time.monotonic() - self._flushed_at >= most:
             await self._flush()
 
@@ -269,7 +269,7 @@ class Writer:
         began = time.monotonic()
         await self.store.flush()
         self._flushed_at = time.monotonic()
-        self._flush_took = self._flushed_at - began
+        self.flush_took = self._flushed_at - began
         if self._settled:
             await self.queue.ack(self._settled)
             self._settled.clear()
