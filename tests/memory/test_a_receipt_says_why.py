@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,8 @@ from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.recall.recall import Recall
 from rememberd.storage.edge.store import EdgeStore
 from rememberd.types import Memory, Space
+from tests.support.fake_model import FakeModel
+from tests.support.proxy_in_process import running_here
 
 ADA = Space("ada")
 NOW = 1_790_000_000_000
@@ -73,6 +76,27 @@ async def test_a_busy_embedder_is_not_waited_for(recall: Recall) -> None:
     other = await recall.recall(ADA, "Who painted Guernica?", now=NOW + 1, turn_id=None, conversation=None)
     assert set(other.reasons) == {"pinned", "profile"}
     busy.close()
+
+
+def test_the_answer_has_a_header_if_words_alone_decided(
+    tmp_path: Path, upstream: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`X-Memory-Recall: words`, with each dialect; otherwise there is no such header."""
+    asked = ("Where did I buy the canoe?", "In which town did I buy my canoe?")
+    bodies: dict[str, Callable[[str], dict[str, Any]]] = {
+        "/v1/chat/completions": lambda text: {"messages": [{"role": "user", "content": text}]},
+        "/v1/responses": lambda text: {"input": text},
+        "/v1/messages": lambda text: {"messages": [{"role": "user", "content": text}], "max_tokens": 9},
+    }
+    with running_here(tmp_path, {"model-a": upstream.url}) as proxy, proxy.client("ada") as client:
+        client.post("/v1/memories", json={"text": "I bought the canoe in Kiruna."}).raise_for_status()
+        for path, body in bodies.items():
+            found = []
+            for text, backlog in zip(asked, (0.0, 40_000.0), strict=True):
+                monkeypatch.setattr(FastEmbedder, "backlog_ms", backlog)
+                told = client.post(path, json={"model": "model-a"} | body(f"{text} Asked by {path}.")).headers
+                found.append((told["X-Memory-Status"], told.get("X-Memory-Recall")))
+            assert found == [("hit", None), ("hit", "words")], path
 
 
 class Hangs(FastEmbedder):

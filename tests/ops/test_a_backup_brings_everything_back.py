@@ -22,6 +22,7 @@ import pytest
 
 from rememberd.access.client_keys import CLIENT_KEYS_FILE, ClientKeys, load_secret
 from rememberd.access.groups import Group
+from rememberd.cli import backup
 from rememberd.cli.main import main
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.ids import fact_id
@@ -407,6 +408,35 @@ def test_nothing_in_clear_is_ever_beside_an_encrypted_backup(tmp_path: Path, mon
         assert cli("backup", away / "b", *lock, "--config", config) == 0
         (away / "b").unlink()
     assert seen == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("lock", "said"),
+    [
+        (("--recipient", "age1mistyped"), "age1mistyped is not an age or SSH public key"),
+        (("--recipient", "ssh-ed25519 AAAAmistyped"), "AAAAmistyped is not an age or SSH public key"),
+        (("--passphrase-file", "empty"), "empty is empty"),
+        (("--passphrase-file", "missing"), "missing cannot be read"),
+    ],
+)
+def test_a_lock_that_is_none_is_refused_before_anything_is_copied(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    lock: tuple[str, str],
+    said: str,
+) -> None:
+    """Copying may take an hour; also when a right key is named before the wrong one."""
+    data, config = tmp_path / "data", tmp_path / "rememberd.yaml"
+    data.mkdir()
+    config.write_text(json.dumps({"data_dir": str(data)}))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").write_text("\n")
+    monkeypatch.setattr(backup, "_collect", lambda *given: pytest.fail("it copies"))
+    right = ("--recipient", str(pyrage.x25519.Identity.generate().to_public())) if lock[0] == "--recipient" else ()
+    assert cli("backup", tmp_path / "b", *right, *lock, "--config", config) == 1
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "b").exists()
 
 
 def test_a_backup_of_a_later_version_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

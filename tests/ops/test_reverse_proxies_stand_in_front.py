@@ -14,6 +14,7 @@ import pytest
 
 from loadtests.servers import free_port
 from tests.support.fake_model import Behaviour, FakeModel
+from tests.support.proxy_in_process import running_here
 from tests.support.proxy_server import PATIENCE, Proxy, eventually
 
 INTERNET = Path(__file__).parents[2] / "deploy" / "internet"
@@ -92,19 +93,25 @@ def caddy(folder: Path, behind: str) -> Iterator[str]:
         process.wait(PATIENCE)
 
 
+@contextmanager
+def reached(front: object, folder: Path, proxy: Proxy) -> Iterator[httpx.Client]:
+    assert callable(front)
+    insecure = ssl.create_default_context()
+    insecure.check_hostname, insecure.verify_mode = False, ssl.CERT_NONE
+    with (
+        front(folder, proxy.url.removeprefix("http://")) as url,
+        httpx.Client(base_url=url, verify=insecure, timeout=PATIENCE, trust_env=False) as client,
+    ):
+        yield client
+
+
 @pytest.mark.parametrize("front", [nginx, caddy], ids=["nginx", "caddy"])
 def test_an_example_lets_in_what_clients_need_and_nothing_else(
     front: object, tmp_path: Path, proxy: Proxy, upstream: FakeModel, user: str
 ) -> None:
     """Chats and memories pass, a stream's tokens one by one; /admin, /metrics and /health are not there."""
-    assert callable(front)
-    insecure = ssl.create_default_context()
-    insecure.check_hostname, insecure.verify_mode = False, ssl.CERT_NONE
-    headers = {"Authorization": "Bearer sk-webui", "X-Memory-User": user}
-    with (
-        front(tmp_path, proxy.url.removeprefix("http://")) as url,
-        httpx.Client(base_url=url, headers=headers, verify=insecure, timeout=PATIENCE, trust_env=False) as client,
-    ):
+    with reached(front, tmp_path, proxy) as client:
+        client.headers.update({"Authorization": "Bearer sk-webui", "X-Memory-User": user})
         models = eventually(lambda: client.get("/v1/models"))
         assert models.status_code == 200
         assert models.headers["strict-transport-security"]
@@ -117,3 +124,31 @@ def test_an_example_lets_in_what_clients_need_and_nothing_else(
             pieces = [piece for piece in answer.iter_raw() if piece]
         assert len(pieces) >= 5
         assert b"[DONE]" in pieces[-1]
+
+
+@pytest.mark.parametrize("front", [nginx, caddy], ids=["nginx", "caddy"])
+def test_no_address_of_a_person_reaches_the_provider(
+    front: object, tmp_path: Path, proxy: Proxy, upstream: FakeModel, user: str
+) -> None:
+    """Neither the one that the example passes on nor the one that the client makes up, which changes nothing."""
+    made_up = {"X-Forwarded-For": "203.0.113.7", "X-Real-IP": "203.0.113.7", "Forwarded": "for=203.0.113.7"}
+    with reached(front, tmp_path, proxy) as client:
+        body = {"model": "model-a", "messages": [{"role": "user", "content": "I own a kayak."}]}
+        who = {"Authorization": "Bearer sk-webui", "X-Memory-User": user}
+        answer = eventually(lambda: client.post("/v1/chat/completions", json=body, headers=who | made_up))
+        assert (answer.status_code, answer.headers["X-Memory-Write"]) == (200, "on")
+    sent = {name.lower(): value for name, value in upstream.chats[-1].headers.items()}
+    assert not [name for name in sent if "forwarded" in name or name in ("x-real-ip", "via")]
+    assert "203.0.113.7" not in str(sent) + "".join(proxy.log)
+
+
+@pytest.mark.parametrize("front", [nginx, caddy], ids=["nginx", "caddy"])
+def test_without_keys_nobody_comes_in_through_a_reverse_proxy(
+    front: object, tmp_path: Path, upstream: FakeModel
+) -> None:
+    """To a proxy without keys everyone behind it would be the user `local`."""
+    with running_here(tmp_path / "open", {"model-a": upstream.url}, keys=None) as proxy:
+        httpx.post(f"{proxy.url}/v1/memories", json={"text": "I live in Visby."}).raise_for_status()
+        with reached(front, tmp_path, proxy) as client:
+            answer = eventually(lambda: client.get("/v1/memories"))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "foreign_origin")

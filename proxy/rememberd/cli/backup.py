@@ -14,7 +14,7 @@ from rememberd.errors import ConfigError
 from rememberd.processes.scratch import BACKUP, scratch_folder
 from rememberd.settings.schema import Settings
 from rememberd.storage import formats
-from rememberd.storage.backup import Lock, copy_file, secret_in, write_archive
+from rememberd.storage.backup import Lock, copy_file, public_keys, secret_in, write_archive
 from rememberd.storage.sqlite.database import copy_database
 from rememberd.telemetry.clock import wall_clock
 from rememberd.wiring import store as stores
@@ -48,6 +48,7 @@ async def _run(settings: Settings, file: Path, lock: Lock) -> int:
     """Raises `ConfigError`, `StoreUnavailable`, `BackupError`."""
     if not settings.data_path.is_dir():
         raise ConfigError(f"there is nothing to back up in {settings.data_path}")
+    public_keys(lock.recipients)  # a mistyped one is refused before everything is copied
     # In the data directory, so that the copies are on the same disk.
     with scratch_folder(settings.data_path.absolute(), BACKUP) as folder:
         copies = folder / "copies"

@@ -53,10 +53,29 @@ class Unlock(NamedTuple):
 
 def secret_in(file: Path | None) -> str | None:
     """The content of the file; None for no file. Raises `BackupError`."""
+    if file is None:
+        return None
     try:
-        return file.read_text().strip() if file is not None else None
+        secret = file.read_text().strip()
     except (OSError, ValueError) as error:
         raise BackupError(f"{file} cannot be read: {error}") from error
+    if not secret:
+        raise BackupError(f"{file} is empty")
+    return secret
+
+
+def public_keys(recipients: Iterable[str]) -> list[Any]:
+    """Raises `BackupError` for a text that is no age or SSH public key."""
+    import pyrage
+
+    keys = []
+    for each in recipients:
+        kind = pyrage.ssh.Recipient if each.startswith("ssh-") else pyrage.x25519.Recipient
+        try:
+            keys.append(kind.from_str(each))
+        except pyrage.RecipientError as error:
+            raise BackupError(f"--recipient {each[:80]} is not an age or SSH public key: {error}") from error
+    return keys
 
 
 def copy_file(source: Path, target: Path) -> None:
@@ -197,12 +216,7 @@ def _encrypt(source: IO[bytes], out: IO[bytes], lock: Lock) -> None:
     if lock.passphrase is not None:
         out.write(pyrage.passphrase.encrypt(source.read(), lock.passphrase))
         return
-    kinds = {True: pyrage.ssh.Recipient, False: pyrage.x25519.Recipient}
-    try:
-        keys = [kinds[each.startswith("ssh-")].from_str(each) for each in lock.recipients]
-    except pyrage.RecipientError as error:
-        raise BackupError(f"--recipient is not an age or SSH public key: {error}") from error
-    pyrage.encrypt_io(source, out, keys)
+    pyrage.encrypt_io(source, out, public_keys(lock.recipients))
 
 
 def _decrypt(source: IO[bytes], out: IO[bytes], unlock: Unlock) -> None:
