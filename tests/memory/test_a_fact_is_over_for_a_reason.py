@@ -42,6 +42,9 @@ REPLACED = [
     ("im at tesco on the tills", "i work for lidl now, better rota"), ("My anniversary is 6 June.", "My anniversary is 9 June."), ("My address is 18 Tanner Row, York.", "my new address: 4 Birch Court, Selby."),
     ("Ich wohne in Kiel.", "Ich bin nach Bremen gezogen."), ("J'habite à Lyon.", "J'ai déménagé à Lille."),
     ("Vivo en Lima.", "Me mudé a Quito."), ("Jeg bor i Bodø.", "Jeg flyttet til Oslo."), ("We have two kids.", "We have three kids."),
+    ("I'm married.", "I got divorced."), ("I'm married to Bo.", "We got divorced last year."), ("Ich bin verheiratet.", "Ich bin geschieden."),
+    ("Wir sind verheiratet.", "Wir haben uns scheiden lassen."), ("Estoy casada.", "Me divorcié."), ("Estamos casados.", "Nos divorciamos."),
+    ("Ik ben getrouwd.", "We zijn gescheiden."), ("Jeg er gift.", "Vi har skilt oss."),
 ]  # fmt: skip
 ENDED = [
     ("I'm a teacher.", "I'm no longer a teacher."), ("I work as a nurse.", "I stopped working as a nurse."),
