@@ -3,12 +3,17 @@ request, else the user's setting, else the operator's."""
 
 from __future__ import annotations
 
+import json
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 
+from rememberd.errors import ConfigError
+from rememberd.settings.schema import load
 from tests.support.fake_model import FakeModel, newest_user_text
 from tests.support.proxy_server import Proxy, eventually
 
@@ -120,3 +125,12 @@ def test_erasing_everything_takes_the_time_zone(proxy: Proxy, user: str) -> None
         choose(client, EAST)
         client.delete("/v1/memories").raise_for_status()
         assert client.get("/v1/memories/settings").json()["time_zone"] is None
+
+
+def test_an_operators_zone_that_is_none_stops_the_start(tmp_path: Path) -> None:
+    """It would refuse every chat of who sends none, for a header that they did not send."""
+    config = tmp_path / "rememberd.yaml"
+    for zone, fine in (("Europe/Oslo", True), ("Mars/Olympus", False), ("Europe", False), ("", False)):
+        config.write_text(json.dumps({"memory": {"time_zone": zone}}))
+        with nullcontext() if fine else pytest.raises(ConfigError, match=r"memory\.time_zone: .* is not a time zone"):
+            assert load(config, {}).memory.time_zone == zone

@@ -37,6 +37,7 @@ def check(settings: Settings) -> None:
         raise ConfigError("server.cors_origins: any web page could read the memories: list origins, or set `keys`")
     _check_keys(settings.keys or [], settings.admin_key)
     _check_patterns(memory.side_tasks or [])
+    _check_time_zone(memory.time_zone)
     try:
         configured_groups(settings.groups or [])
     except ValueError as error:
@@ -95,6 +96,18 @@ def _check_number(name: str, value: Any, bounds: Mapping[str, Any]) -> None:
 def configured_groups(groups: Sequence[SharedGroup]) -> list[Group]:
     """Raises `ValueError` for a bad entry."""
     return [group_from(asdict(group)) for group in groups]
+
+
+def _check_time_zone(zone: str | None) -> None:
+    """With an unknown one, every chat would be refused."""
+    if zone is None:
+        return
+    from rememberd.memory.recall.dates import offset_of  # here, because the supervisor needs none of it
+
+    try:
+        offset_of(zone, 0)
+    except ValueError as error:
+        raise ConfigError(f"memory.time_zone: {error}: write an IANA name, such as Europe/Oslo") from None
 
 
 def _check_patterns(patterns: list[str]) -> None:
