@@ -120,17 +120,16 @@ class Recall:
         began = time.perf_counter()
         budget = self.budget_tokens if room is None else min(room, self.budget_tokens)
         asked = (space, standalone(question, previous), now, turn_id, conversation, private, offset, groups, budget)
-        if self.breaker.closed and (late or self.crowd.full):  # one more would be late, and make the others late
+        found = Recalled("degraded")
+        if not self.breaker.closed:
+            if self.breaker.may_probe():
+                self._probe(self._recall(*asked))
+        elif late or self.crowd.full:  # one more would be late, and make the others late
             CROWDED.inc()
-            found = Recalled("degraded")
-        elif self.breaker.closed:
+        else:
             with self.crowd:
                 found = await self._in_time(self._recall(*asked))
             self.crowd.ended((time.perf_counter() - began) * 1000 / self.deadline_ms)
-        else:
-            if self.breaker.may_probe():
-                self._probe(self._recall(*asked))
-            found = Recalled("degraded")
         count(RECALLS[found.status])
         return replace(found, ms=(time.perf_counter() - began) * 1000)
 
