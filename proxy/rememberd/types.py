@@ -255,11 +255,11 @@ class Receipt:
     created_at: Millis
     status: str
     model: str
-    turn_id: str | None
-    recalled: tuple[str, ...]
-    tokens: int
-    recall_ms: float
-    write: str
+    turn_id: str | None = None
+    recalled: tuple[str, ...] = ()
+    tokens: int = 0
+    recall_ms: float = 0.0
+    write: str = "off"
     written: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()  # why each of `recalled` was chosen, if known
     room: int | None = None  # tokens that the model's context had left for the block, if they were too few

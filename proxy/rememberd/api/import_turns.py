@@ -55,8 +55,5 @@ def _receipt(turn: Turn) -> Receipt:
         status="off",
         model=turn.source.model or "import",
         turn_id=turn.id,
-        recalled=(),
-        tokens=0,
-        recall_ms=0.0,
         write="pending",
     )

@@ -34,10 +34,6 @@ async def record(receipts: ReceiptStore, space: Space, import_id: str, added: Se
             created_at=now,
             status="off",
             model="import",
-            turn_id=None,
-            recalled=(),
-            tokens=0,
-            recall_ms=0.0,
             write="written",
             written=tuple(added),
         )

@@ -2,12 +2,12 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rememberd.encryption.cipher import Cipher, DecryptionError
 from rememberd.encryption.keyring import Keyring
-from rememberd.encryption.queue import SEALED, UNREADABLE, opened_letter
+from rememberd.encryption.queue import UNREADABLE, opened_letter, opened_turn, sealed_turn
 from rememberd.errors import MemoryUnavailable
-from rememberd.memory.serialization import turn_from_json, turn_to_json
 from rememberd.ports import ExtractionQueue
 from rememberd.ports.queues import DeadLetter, PendingStats, Spent
 from rememberd.types import Millis, Source, Turn
@@ -71,27 +71,13 @@ class SealedExtractionQueue:
         return await self.extraction_queue.release()
 
     def _sealed(self, turn: Turn, cipher: Cipher) -> Turn:
-        return Turn(
-            id=self.keyring.root.id(turn.id),
-            space=self.keyring.space(turn.space),
-            created_at=turn.created_at,
-            user_text=cipher.seal_text(turn_to_json(turn), f"reading {turn.id}"),
-            answer="",
-            receipt="",
-            source=Source(turn.source.conversation and cipher.name(turn.source.conversation)),
-            taken_at=turn.taken_at,
-            found=SEALED if turn.found else (),
-        )
+        source = Source(turn.source.conversation and cipher.name(turn.source.conversation))
+        return replace(sealed_turn(self.keyring, cipher, turn, "reading"), source=source, taken_at=turn.taken_at)
 
     async def _opened(self, sealed: Turn) -> Turn | None:
         """Turns that cannot be read become dead letters."""
         try:
-            cipher = await self.keyring.known(self.keyring.plain_space(sealed.space).user)
-            if cipher is None:
-                raise DecryptionError("its user was erased")
-            return turn_from_json(
-                cipher.open_text(sealed.user_text, f"reading {self.keyring.root.plain_id(sealed.id)}")
-            )
+            return await opened_turn(self.keyring, sealed, "reading")
         except DecryptionError as error:
             UNREADABLE.labels("reading").inc()
             log.error("a turn that waits for a model cannot be decrypted (%s)", error)

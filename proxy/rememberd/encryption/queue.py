@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from rememberd.encryption.cipher import DecryptionError
+from rememberd.encryption.cipher import Cipher, DecryptionError
 from rememberd.encryption.keyring import Keyring
 from rememberd.errors import MemoryUnavailable
 from rememberd.memory.retry import retry_until
@@ -32,16 +32,9 @@ class SealedQueue:
 
     async def put(self, turn: Turn) -> bool:
         cipher = await retry_until(partial(self.keyring.own, turn.space.user))
-        sealed = Turn(
-            id=self._id(turn.id),
-            space=self.keyring.space(turn.space),
-            created_at=turn.began,
-            user_text=cipher.seal_text(turn_to_json(turn), f"turn {turn.id}"),
-            answer="sealed" if turn.answer else "",  # the queue must know whether there is one
-            receipt="",
-            found=SEALED if turn.found else (),
-        )
-        return await self.queue.put(sealed)
+        sealed = sealed_turn(self.keyring, cipher, turn, "turn")
+        answer = "sealed" if turn.answer else ""  # the queue must know whether there is one
+        return await self.queue.put(replace(sealed, created_at=turn.began, answer=answer))
 
     async def claim(self, limit: int) -> list[Claim]:
         claims = await self.queue.claim(limit)
@@ -57,18 +50,12 @@ class SealedQueue:
     async def _opened(self, claim: Claim) -> Claim | None:
         """Turns that cannot be decrypted become dead letters, which `rememberd check` shows."""
         try:
-            return replace(claim, turn=await self._turn(claim.turn))
+            return replace(claim, turn=await opened_turn(self.keyring, claim.turn, "turn"))
         except DecryptionError as error:
             UNREADABLE.labels("turn").inc()
             log.error("a turn in the queue cannot be decrypted (%s) and becomes a dead letter", error)
             await self.queue.dead_letter(claim.turn.id, self._error("cannot be decrypted"))
             return None
-
-    async def _turn(self, sealed: Turn) -> Turn:
-        cipher = await self.keyring.known(self.keyring.plain_space(sealed.space).user)
-        if cipher is None:
-            raise DecryptionError("its user was erased")
-        return turn_from_json(cipher.open_text(sealed.user_text, f"turn {self._plain_id(sealed.id)}"))
 
     async def settle(self, turn_ids: Sequence[str]) -> None:
         await self.queue.settle([self._id(each) for each in turn_ids])
@@ -118,11 +105,29 @@ class SealedQueue:
         """A pseudonym, because a turn's id is a digest of its words: somebody could check a guess against it."""
         return self.keyring.root.id(turn_id)
 
-    def _plain_id(self, sealed: str) -> str:
-        return self.keyring.root.plain_id(sealed)
-
     def _error(self, error: str) -> str:
         return self.keyring.root.seal_text(error.encode(), "error")
+
+
+def sealed_turn(keyring: Keyring, cipher: Cipher, turn: Turn, kind: str) -> Turn:
+    """`turn` sealed with `cipher`, as a record of this `kind`."""
+    return Turn(
+        id=keyring.root.id(turn.id),
+        space=keyring.space(turn.space),
+        created_at=turn.created_at,
+        user_text=cipher.seal_text(turn_to_json(turn), f"{kind} {turn.id}"),
+        answer="",
+        receipt="",
+        found=SEALED if turn.found else (),
+    )
+
+
+async def opened_turn(keyring: Keyring, sealed: Turn, kind: str) -> Turn:
+    """Raises `DecryptionError`, also if the user was erased."""
+    cipher = await keyring.known(keyring.plain_space(sealed.space).user)
+    if cipher is None:
+        raise DecryptionError("its user was erased")
+    return turn_from_json(cipher.open_text(sealed.user_text, f"{kind} {keyring.root.plain_id(sealed.id)}"))
 
 
 def opened_letter(keyring: Keyring, sealed: DeadLetter) -> DeadLetter:

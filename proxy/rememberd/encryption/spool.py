@@ -6,9 +6,9 @@ from typing import Self
 
 from rememberd.encryption.cipher import Cipher, DecryptionError
 from rememberd.encryption.keyring import Keyring
-from rememberd.encryption.queue import UNREADABLE, opened_letter
+from rememberd.encryption.queue import UNREADABLE, opened_letter, sealed_turn
 from rememberd.errors import MemoryUnavailable
-from rememberd.memory.serialization import turn_from_json, turn_to_json
+from rememberd.memory.serialization import turn_from_json
 from rememberd.ports import Spool
 from rememberd.ports.queues import DeadLetter, SpooledTurn
 from rememberd.types import Turn
@@ -48,14 +48,7 @@ class SealedSpool:
             cipher = await self.keyring.known(turn.space.user)
         except MemoryUnavailable:
             cipher = None
-        return Turn(
-            id=self.keyring.root.id(turn.id),
-            space=self.keyring.space(turn.space),
-            created_at=turn.created_at,
-            user_text=(cipher or self.keyring.root).seal_text(turn_to_json(turn), f"spooled {turn.id}"),
-            answer="",
-            receipt="",
-        )
+        return sealed_turn(self.keyring, cipher or self.keyring.root, turn, "spooled")
 
     async def read(self, position: int) -> list[SpooledTurn]:
         return [each._replace(turn=await self._opened(each.turn)) for each in await self.spool.read(position)]
