@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from inspect import Parameter, Signature, signature
 from itertools import pairwise
 from typing import Any
@@ -440,6 +441,27 @@ async def test_a_slow_server_gets_a_large_body_whole(client: Client) -> None:
         answer = await client.request("POST", address(server.url), "/", {}, body, read_timeout=2.0)
         assert await body_of(answer) == b"hello"
         assert received == body
+
+
+@on_both_loops
+async def test_a_pause_of_this_process_is_no_silence_of_the_server(client: Client) -> None:
+    """A busy machine may not let it run for longer than the time-out: what the server did meanwhile is read first. A
+    server that is silent after that as well is given up."""
+
+    async def handler(visit: Visit) -> None:
+        await visit.request()
+        time.sleep(1.0)
+        await asyncio.sleep(0.05)
+        await visit.say([HELLO])
+        await visit.request()
+        time.sleep(1.0)
+        await asyncio.sleep(60)
+
+    async with saying(handler) as server:
+        for expected in (None, TimeoutError):
+            with pytest.raises(expected) if expected else nullcontext():
+                answer = await client.request("POST", address(server.url), "/", {}, read_timeout=0.5)
+                assert await body_of(answer) == b"hello"
 
 
 @on_both_loops

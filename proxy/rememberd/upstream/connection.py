@@ -18,6 +18,7 @@ from rememberd.http.framing import single_content_length
 
 HEAD_LIMIT = 64 * 1024  # bytes (and up to one read more) that may arrive without any byte of a body
 HIGH_WATER = 256 * 1024  # bytes of a body that may wait for their reader
+_STALL_S = 0.1  # a timer that is later than this shows that the process did not run
 _PIECE = 1024 * 1024  # bytes passed to the transport at once; TLS encrypts them in about a millisecond
 
 
@@ -93,7 +94,7 @@ class Connection(asyncio.Protocol):
             raise BrokenResponse("closed the connection")
         self.state = ACTIVE
         self.status, self.headers = 0, []
-        self.touched = self._keep = self._until_close = False
+        self.touched = self._keep = self._until_close = self._waits_again = False
         self._without_body, self._is_head = 0, is_head
         self._read_timeout, self._since, self._left = read_timeout, self.loop.time(), 0
         self._watch(self._since + read_timeout)
@@ -142,22 +143,24 @@ class Connection(asyncio.Protocol):
 
     def _watch(self, due: float) -> None:
         """Check the time-out at `due` or earlier."""
-        if self._timer is not None and self._timer.when() <= due:
-            return
         if self._timer is not None:
+            if self._timer.when() <= due:
+                return
             self._timer.cancel()
         self._timer = self.loop.call_at(due, self._check_timeout)
 
     def _check_timeout(self) -> None:
-        """Counts only the time in which the server neither sends nor accepts bytes."""
-        self._timer = None
-        if self.state is not ACTIVE:
+        """Counts the time in which the server neither sends nor accepts bytes."""
+        now, timer, self._timer = self.loop.time(), self._timer, None
+        if self.state is not ACTIVE or timer is None:
             return
         left = len(self._unsent) + self._transport.get_write_buffer_size()
         if self._waiter.done() or left != self._left:
-            self._since, self._left = self.loop.time(), left
-        due = self._since + self._read_timeout
-        if due > self.loop.time():
+            self._since, self._left, self._waits_again = now, left, False
+        due, late = self._since + self._read_timeout, now - timer.when()
+        if due <= now and late > _STALL_S and not self._waits_again:  # what the server did meanwhile was not read yet
+            due, self._waits_again = now + min(late, self._read_timeout), True
+        if due > now:
             self._watch(due)
         else:
             self._close(TimeoutError(f"silent for {self._read_timeout} s"))
