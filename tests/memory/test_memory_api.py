@@ -347,3 +347,24 @@ def test_no_imported_line_can_spoil_the_list(proxy: Proxy, user: str, line: str)
         assert client.get("/v1/memories/export").status_code == 200
         for question in ("Do I like tea?", "What do you know about me?"):
             assert ask(client, question).headers["x-memory-status"] in ("hit", "miss")
+
+
+@pytest.mark.parametrize("word", ["true", "True", "1", "yes", "", "false", "False", "0", "no", "maybe"])
+def test_a_switch_is_on_off_or_refused(proxy: Proxy, user: str, word: str) -> None:
+    """However a client's language writes it, and without a value it is on: an import that was to be a rehearsal never
+    writes."""
+    with proxy.client(user) as client:
+        client.post("/v1/memories", json={"text": "I live in Oslo."})
+        client.post("/v1/memories", json={"text": "I live in Bergen."})
+        listed = client.get("/v1/memories", params={"include_past": word})
+        line = json.dumps({"text": "I own a kayak."})
+        imported = client.post("/v1/memories/import", params={"dry_run": word}, content=line)
+        kept = "I own a kayak." in [memory["text"] for memory in memories(client)]
+    if word == "maybe":
+        assert [listed.status_code, imported.status_code] == [400, 400]
+        assert (listed.json()["error"]["param"], imported.json()["error"]["param"]) == ("include_past", "dry_run")
+        assert not kept
+    else:
+        on = word.lower() in ("true", "1", "yes", "")
+        assert len(listed.json()["data"]) == (2 if on else 1)
+        assert kept is not on

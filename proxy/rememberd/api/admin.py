@@ -13,7 +13,7 @@ from rememberd.access.api_keys import ApiKey, ApiKeyStore, KeyWatcher
 from rememberd.access.auth import Auth
 from rememberd.access.principals import principal_from
 from rememberd.api.dependencies import require_admin
-from rememberd.api.serializers import refuse_unknown, rfc3339
+from rememberd.api.serializers import refuse_unknown, rfc3339, switch_from
 from rememberd.dialects import body as json_body
 from rememberd.errors import RequestError
 from rememberd.http.request import note, read_body
@@ -118,7 +118,7 @@ class Admin:
     async def erase_user(self, request: Request) -> Response:
         """With `verify=true`, every file of this host's data directory is searched afterwards."""
         require_admin(self.auth, request)
-        user, verify = request.path_params["user"], request.query_params.get("verify") == "true"
+        user, verify = request.path_params["user"], switch_from(request.query_params.get("verify"), "verify")
         note(request.scope, whose=user)
         texts = await self.texts_of(user) if verify else {}
         erased = await self.erase(user)

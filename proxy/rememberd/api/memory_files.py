@@ -25,7 +25,7 @@ from rememberd.api.imported_lines import Batch, numbered_lines, read_lines
 from rememberd.api.memory_tool import change, lines, read
 from rememberd.api.memory_tool_commands import Files, ToolError
 from rememberd.api.memory_writes import MemoryWrites
-from rememberd.api.serializers import memory_json, rfc3339
+from rememberd.api.serializers import memory_json, rfc3339, switch_from
 from rememberd.errors import RequestError
 from rememberd.http.request import note
 from rememberd.http.responses import json_response
@@ -74,7 +74,11 @@ class MemoryFiles:
         foreseen: list[dict[str, Any]] = []
         added: list[str] = []
         merged = files = 0
-        entries, dry_run, import_id = numbered_lines(raw), _flag(request, "dry_run"), _import_id(request)
+        entries, dry_run, import_id = (
+            numbered_lines(raw),
+            switch_from(request.query_params.get("dry_run"), "dry_run"),
+            _import_id(request),
+        )
         while batch := await asyncio.to_thread(
             read_lines, entries, space, now, self.redact_too, identity.contributor
         ):
@@ -207,10 +211,6 @@ async def _ndjson(
 
 def _bad_format(known: Sequence[str]) -> RequestError:
     return RequestError(400, "invalid_format", f"`format` must be one of {', '.join(known)}", param="format")
-
-
-def _flag(request: Request, name: str) -> bool:
-    return request.query_params.get(name, "").lower() in ("1", "true", "yes")
 
 
 def _import_id(request: Request) -> str | None:

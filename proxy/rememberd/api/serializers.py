@@ -17,6 +17,7 @@ from rememberd.types import NEVER, Evidence, Kind, Memory, Millis, Source, Space
 
 LONGEST_TEXT = 20_000
 LONGEST_NAME = 256
+_SWITCHES = dict.fromkeys(("", "1", "true", "yes"), True) | dict.fromkeys(("none", "0", "false", "no"), False)
 _KINDS: tuple[Kind, ...] = ("fact", "episode")
 
 
@@ -158,6 +159,14 @@ def flag_from(fields: Mapping[str, Any], name: str) -> bool:
     if not isinstance(value, bool):
         raise _bad(name, "must be true or false")
     return value
+
+
+def switch_from(value: Any, name: str) -> bool:
+    """A switch of a query, or of a search; None is off, and a name without a value on. Raises `RequestError` 400."""
+    found = _SWITCHES.get(str(value).lower())
+    if found is None:
+        raise RequestError(400, "invalid_switch", f"`{name}` must be true or false", param=name)
+    return found
 
 
 def refuse_unknown(fields: Iterable[str], known: Collection[str]) -> None:
