@@ -63,6 +63,7 @@ def test_every_setting_can_come_from_the_environment() -> None:
         "host": "localhost",
         "log_format": "json",
         "next_shard_by_user": "true",
+        "time_zone": "Europe/Oslo",
     } | tables
     samples |= {"issuer": "https://id.example", "public_url": "https://memory.example", "cookie_secret": "7" * 32}
     usable = {"REMEMBERD_SIGN_IN_ISSUER": "https://id.example", "REMEMBERD_SIGN_IN_CLIENT_ID": "memory"}
