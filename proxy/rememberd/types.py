@@ -14,7 +14,6 @@ Headers = Sequence[tuple[str, str]]
 Verdict = Literal["same", "replaces"]
 MemoryMode = Literal["on", "read", "write", "off"]
 Verdicts = Mapping[str, Verdict]  # by the id of the older memory
-
 NEVER: Millis = 1  # the `valid_to` of a memory in quarantine: it was never valid
 
 DEFAULT_SCOPE = "default"

@@ -166,6 +166,12 @@ def test_an_unknown_admin_path_is_404(own: Proxy, admin: httpx.Client) -> None:
     assert admin.put("/admin/keys").status_code == 405
 
 
+def test_an_erasure_needs_a_name(admin: httpx.Client) -> None:
+    """A script whose variable is empty is told so, not that somebody was erased."""
+    reply = admin.delete("/admin/users/")
+    assert (reply.status_code, reply.json()["error"]["code"]) == (400, "missing_user")
+
+
 def test_a_key_that_the_admin_made_speaks_for_its_user(own: Proxy) -> None:
     """The one way to a user's memories, and it stands in the list of keys."""
     with own.client(key=ADMIN) as admin:

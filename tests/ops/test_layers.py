@@ -97,7 +97,7 @@ def test_a_room_leaves_foreign_work_to_others(room: str) -> None:
 
 
 def test_a_folder_can_be_read_at_a_glance() -> None:
-    """At most 20 entries at the top, 15 in a folder, 300 lines in a module."""
+    """At most 20 entries at the top, 15 in a folder; fewer than 300 lines in a module."""
     folders = {path.parent for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
     for folder in folders | {each.parent for each in folders if each != PACKAGE}:
         name = folder.relative_to(PACKAGE).as_posix()
@@ -105,4 +105,4 @@ def test_a_folder_can_be_read_at_a_glance() -> None:
         most = 20 if folder == PACKAGE else 40 if name in FOLDERS_BY_ROUTE_OR_COMMAND else 15
         assert len(entries) <= most, f"{name}: {sorted(entries)}"
     lines = {path: len(path.read_text().splitlines()) for path in PACKAGE.rglob("*.py")}
-    assert {path.relative_to(PACKAGE).as_posix(): count for path, count in lines.items() if count > 300} == {}
+    assert {path.relative_to(PACKAGE).as_posix(): count for path, count in lines.items() if count >= 300} == {}

@@ -119,6 +119,8 @@ class Admin:
         """With `verify=true`, every file of this host's data directory is searched afterwards."""
         require_admin(self.auth, request)
         user, verify = request.path_params["user"], switch_from(request.query_params.get("verify"), "verify")
+        if not user:
+            raise RequestError(400, "missing_user", "name the user to erase: DELETE /admin/users/NAME")
         note(request.scope, whose=user)
         texts = await self.texts_of(user) if verify else {}
         erased = await self.erase(user)

@@ -74,11 +74,8 @@ class MemoryFiles:
         foreseen: list[dict[str, Any]] = []
         added: list[str] = []
         merged = files = 0
-        entries, dry_run, import_id = (
-            numbered_lines(raw),
-            switch_from(request.query_params.get("dry_run"), "dry_run"),
-            _import_id(request),
-        )
+        dry_run = switch_from(request.query_params.get("dry_run"), "dry_run")
+        entries, import_id = numbered_lines(raw), _import_id(request)
         while batch := await asyncio.to_thread(
             read_lines, entries, space, now, self.redact_too, identity.contributor
         ):

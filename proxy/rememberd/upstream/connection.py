@@ -58,8 +58,7 @@ class Connection(asyncio.Protocol):
         self._news.register(sock, select.POLLIN)
         self.loop = asyncio.get_running_loop()
         self._parser = self._new_parser()
-        self.state = NEW
-        self.status = 0
+        self.state, self.status = NEW, 0
         self.headers: list[tuple[str, str]] = []
         self.touched = False  # at least one byte of the response has arrived
         self.idle_since = 0.0  # set by the pool

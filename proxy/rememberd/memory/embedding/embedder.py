@@ -35,7 +35,6 @@ MULTILINGUAL = _MODELS / "multilingual-e5-small-80k-int8"  # by `model: multilin
 # A factor for a model's cosines, so that they have the scale of all-MiniLM-L6-v2, for which the thresholds and
 # weights of recall are set: its 1, 50 and 99 % on LoCoMo are -.08, .11 and .46, those of this one -.07, .10 and .37.
 GAINS = {MULTILINGUAL.name: 1.3}
-
 # The models read 256 to 512 tokens. Tokenizing a megabyte after those would take seconds.
 _LOADS_WITHIN_SECONDS = 10.0
 _ENDS_WITHIN_SECONDS = 5.0  # a model that is being downloaded may take longer: its thread is abandoned

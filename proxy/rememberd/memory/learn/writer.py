@@ -51,7 +51,6 @@ MAX_OUTAGE_DELAY_S = 10.0
 GROUP_DELAY_MS: Millis = 250  # a group's turn takes some 20 ms
 STUCK_S = 120.0  # no step takes nearly as long: the longest call of an engine takes about a minute
 HOUR_S, DAY_MS = 3600.0, 86_400_000
-
 _OUTCOMES = ("written", "nothing", "forgotten", "erased", "retried", "dead")
 TURNS = counter("rememberd_turns", "Turns by what became of them.", "outcome", *_OUTCOMES)
 _PARTS = ("StoreUnavailable", "QueueUnavailable", "EmbedderUnavailable")
