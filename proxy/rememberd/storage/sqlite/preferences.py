@@ -12,13 +12,13 @@ CREATE TABLE IF NOT EXISTS paused_scopes (user TEXT, scope TEXT, PRIMARY KEY (us
 CREATE TABLE IF NOT EXISTS time_zones (user TEXT, scope TEXT, zone TEXT NOT NULL, PRIMARY KEY (user, scope))
     WITHOUT ROWID;
 """
-# A row without a zone is a pause. The zone of a scope comes before that of every scope, whose name is empty.
+# A row without a zone is a pause. A user has few zones: to choose one here would cost more than to read them all.
 OF_SPACE = """
-SELECT '' AS scope, NULL AS zone FROM paused WHERE user = ?1
-UNION ALL SELECT scope, NULL FROM paused_scopes WHERE user = ?1 AND scope = ?2
-UNION ALL SELECT scope, zone FROM time_zones WHERE user = ?1 AND scope IN ('', ?2)
-ORDER BY scope DESC
+SELECT '', NULL FROM paused WHERE user = ?1
+UNION ALL SELECT '', NULL FROM paused_scopes WHERE user = ?1 AND scope = ?2
+UNION ALL SELECT scope, zone FROM time_zones WHERE user = ?1
 """
+NOTHING_SET = Preferences()
 END_PAUSES = "DELETE FROM paused_scopes WHERE user = ?1 AND ?2 IN ('', scope)"
 DROP_ZONES = "DELETE FROM time_zones WHERE user = ?1 AND ?2 IN ('', scope)"
 
@@ -34,8 +34,11 @@ class SqlitePreferences:
 
     async def of(self, space: Space) -> Preferences:
         """Three look-ups by key."""
-        zones = [zone for _, zone in self.database.read(OF_SPACE, space)]
-        return Preferences(None in zones, next(filter(None, zones), None))
+        rows = self.database.read(OF_SPACE, space)
+        if not rows:
+            return NOTHING_SET
+        zones = {scope: zone for scope, zone in rows if zone}
+        return Preferences(len(zones) < len(rows), zones.get(space.scope) or zones.get(EVERY_SCOPE))
 
     async def pause(self, space: Space) -> None:
         everywhere = space.scope == EVERY_SCOPE
